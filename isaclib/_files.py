@@ -1,0 +1,127 @@
+"""Files that are either whole or untouched: atomic writing, hashing, an early check."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    """Return the SHA-256 of some bytes as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_aside(path: Path, content: bytes) -> Path:
+    """Write content to a temporary file beside ``path`` and force it to the disk.
+
+    The file stands in the folder of ``path``, so that a later :func:`os.replace` onto ``path``
+    stays on one file system and is atomic. Folders that are missing are created.
+
+    Args:
+        path: Where the content shall finally go.
+        content: Bytes to write.
+
+    Returns:
+        The temporary file's path, a hidden file.
+
+    Raises:
+        OSError: The content could not be written (no space, read-only folder, ...); the temporary
+            file is removed, and ``path`` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not tempfile: its files are readable by their owner only, and a rename keeps that.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
+        raise
+    return temporary
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Rename a file from :func:`write_aside` to its final name, replacing what was there at once.
+
+    Raises:
+        OSError: The rename failed; the temporary file is removed, and ``path`` is as it was.
+    """
+    try:
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file by new content, or leave it exactly as it was.
+
+    Args:
+        path: File to write; its folder is created where it is missing.
+        content: Bytes to write.
+
+    Raises:
+        OSError: The content could not be written; the message names ``path`` and the reason.
+    """
+    move_into_place(write_aside(path, content), path)
+
+
+def check_writable(directory: Path) -> None:
+    """Create a folder if need be and check that files can be written in it.
+
+    A run can take an hour; that its results have nowhere to go is better found out before it.
+
+    Args:
+        directory: Folder to check.
+
+    Raises:
+        OSError: The folder cannot be created or written; the message names it and the reason.
+    """
+    probe = write_aside(directory / "probe", b"isaclib checks that it can write here\n")
+    probe.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a rename to the disk, where the system can do that for folders."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _cannot_write(path: Path, error: OSError) -> OSError:
+    """Turn a bare system error into one that says what failed and what it means for the file."""
+    reason = error.strerror or str(error)
+    kept = "the file that is there is unchanged" if _exists(path) else "nothing was written"
+    return OSError(error.errno, f"cannot write {path}: {reason}; {kept}")
+
+
+def _exists(path: Path) -> bool:
+    """Return whether a path exists, False where even asking fails (below a regular file, say)."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
