@@ -261,8 +261,9 @@ def _check_stored(document: object, figure: str) -> None:
     content = {name: item for name, item in document.items() if name != "sha256"}
     expected = _content_hash(content)
     if document.get("sha256") != expected:
+        found = str(document.get("sha256"))
         raise ValueError(
-            f"sha256 must be {expected[:12]}... for this content, got {str(document.get('sha256'))[:12]}...: "
+            f"sha256 must be {expected[:12]}... for this content, got {found[:12]}...: "
             "the file was edited after it was written"
         )
     check_document(content)
