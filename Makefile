@@ -6,6 +6,7 @@ VENV ?= .venv
 PRESET ?= paper
 PORT ?= 8000
 RUN_OPTIONS ?=
+LAB_OPTIONS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
@@ -66,7 +67,7 @@ results: $(READY)  ## run every figure at PRESET=paper (hours); stop at any time
 		--preset $(PRESET) --resume $(RUN_OPTIONS)
 
 lab: $(READY)  ## open the chapters as notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=chapters
+	$(BIN)/jupyter lab --notebook-dir=chapters $(LAB_OPTIONS)
 
 serve: $(BUILT)  ## serve the built site at http://localhost:8000 (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
