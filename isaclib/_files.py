@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import os
 import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -87,19 +89,55 @@ def write_atomically(path: Path, content: bytes) -> None:
     move_into_place(write_aside(path, content), path)
 
 
-def check_writable(directory: Path) -> None:
+def check_writable(name: str, directory: Path) -> None:
     """Create a folder if need be and check that files can be written in it.
 
     A run can take an hour; that its results have nowhere to go is better found out before it.
 
     Args:
+        name: What the folder is for, for the message.
         directory: Folder to check.
 
     Raises:
         OSError: The folder cannot be created or written; the message names it and the reason.
     """
-    probe = write_aside(directory / "probe", b"isaclib checks that it can write here\n")
-    probe.unlink()
+    try:
+        write_aside(directory / "probe", b"isaclib checks that it can write here\n").unlink()
+    except OSError as error:
+        cause = error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) else error.strerror
+        raise OSError(
+            error.errno, f"{name} must be a folder that can be written, got {directory}: {reason}"
+        ) from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: str | None = None) -> Iterator[bool]:
+    """Hold a lock between processes while the block runs; the system drops it when its holder dies.
+
+    Args:
+        path: Lock file; it is created, and it stays.
+        waiting: What to say on stderr before waiting for a lock that is taken. None does not wait.
+
+    Yields:
+        Whether the lock is held. Always True where ``waiting`` is given, and on Windows, which has
+        no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting is None:
+                yield False
+                return
+            print(waiting, file=sys.stderr, flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
 # What decides a run's numbers: the library and its pins, not the chapters or the other results.
 _CODE = ("isaclib", "pyproject.toml", "requirements.lock")
 
@@ -25,7 +26,8 @@ class Provenance:
         device: ``"cpu"``, or ``"cuda"`` followed by the GPU's name.
         torch: Version of PyTorch.
         threads: Threads that PyTorch used.
-        wall_time_s: How long the run took [s]. A resumed run counts its last part only.
+        wall_time_s: How long the run took [s], with the earlier parts of a resumed run as far as
+            they are known (not those that were killed outright).
         created: When the run ended, UTC in ISO 8601.
         weights: SHA-256 of each weights file, by its name beside the result file.
         notes: Anything else worth knowing, by a short name.
@@ -68,7 +70,7 @@ def provenance(
 
     from isaclib import __version__
 
-    commit, dirty = _git_state(Path(__file__).resolve().parent)
+    commit, dirty = code_state()
     gpu = f" ({torch.cuda.get_device_name()})" if device.startswith("cuda") else ""
     return Provenance(
         version=__version__,
@@ -85,11 +87,18 @@ def provenance(
     )
 
 
-def _git_state(package: Path) -> tuple[str, bool]:
-    """Return the commit and whether the code differs from it, or ("unknown", False) without git.
+def code_state(package: Path = _PACKAGE) -> tuple[str, bool]:
+    """Return the git commit of the code, and whether the code differs from it.
 
     An installed copy may lie inside some unrelated repository (a virtual environment there, say),
     so the package itself must be tracked for the repository's commit to mean anything.
+
+    Args:
+        package: Folder of the package.
+
+    Returns:
+        Commit of 40 hexadecimal digits, and whether the library's files differ from it;
+        ``("unknown", False)`` where no git repository tracks the package.
     """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown", False

@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from isaclib._files import write_atomically
+from isaclib._files import locked, write_atomically
 from isaclib._validation import check_nonnegative_int
 
 TaskFunction = Callable[[dict[str, Any], Path], dict[str, Any]]
@@ -241,7 +241,8 @@ def _execute(job: _Job) -> dict[str, Any]:
     when the sweep is resumed. The second one waits, then finds the first one's record.
     """
     job.directory.mkdir(parents=True, exist_ok=True)
-    with _alone(job.state / f".{job.key}.lock"):
+    waiting = f"isaclib: waiting for another process that runs task {job.key}"
+    with locked(job.state / f".{job.key}.lock", waiting):
         stored = _read(job)
         if stored is not None:
             return stored
@@ -279,27 +280,6 @@ def _write(job: _Job, result: Mapping[str, Any], elapsed_s: float | None = None)
     write_atomically(job.record, text.encode())
     plain: dict[str, Any] = json.loads(text)["result"]
     return plain
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; the system drops it when its holder dies."""
-    with path.open("w") as stream:
-        _lock(stream)
-        yield
-
-
-def _lock(stream: IO[str]) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: without a lock, as good as it gets
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        name = Path(stream.name).stem.lstrip(".")
-        print(f"isaclib: waiting for another process that runs task {name}", file=sys.stderr)
-        fcntl.flock(stream, fcntl.LOCK_EX)
 
 
 def _duration(seconds: float) -> str:

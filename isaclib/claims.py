@@ -1,0 +1,125 @@
+"""The papers' claims, each tested on the stored results by a criterion that can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from isaclib._validation import check_one_of
+from isaclib.results import Result, ResultError, load_result
+
+__all__ = ["CLAIM_MODULES", "STATUSES", "Claim", "Status", "Verdict", "claims", "evaluate"]
+
+CLAIM_MODULES = ("isaclib.experiments.p1_claims",)
+
+Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the stored results say about a claim.
+
+    Attributes:
+        status: ``"reproduced"``, ``"partly"``, ``"not reproduced"`` or ``"not tested"``.
+        measured: One sentence with the numbers behind the status.
+        presets: Presets of the results that were used; :func:`evaluate` fills them in where a
+            check leaves them empty.
+
+    Raises:
+        ValueError: The status is not one of the four.
+    """
+
+    status: Status
+    measured: str
+    presets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_one_of("status", self.status, STATUSES)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that a paper says and that its figures can show.
+
+    Attributes:
+        id: Claim id, such as ``"p1-tradeoff"``.
+        paper: Paper id, such as ``"p1"``.
+        figures: Where the paper shows it, such as ``("Fig. 2",)``.
+        statement: What the paper says.
+        criterion: What the check asks of the results, in words.
+        needs: Ids of the results that the check reads, such as ``("p1-fig2",)``.
+        check: Derives the verdict from those results.
+    """
+
+    id: str
+    paper: str
+    figures: tuple[str, ...]
+    statement: str
+    criterion: str
+    needs: tuple[str, ...]
+    check: Callable[[Mapping[str, Result]], Verdict]
+
+
+def claims() -> list[Claim]:
+    """Return every claim of every paper, in the papers' order.
+
+    Raises:
+        ValueError: Two claims share an id, which is a mistake in a paper's module.
+    """
+    found: dict[str, Claim] = {}
+    for name in CLAIM_MODULES:
+        for claim in importlib.import_module(name).CLAIMS:
+            if claim.id in found:
+                raise ValueError(f"{name}.CLAIMS must have unique ids, got {claim.id!r} twice")
+            found[claim.id] = claim
+    return list(found.values())
+
+
+def evaluate(
+    directory: str | os.PathLike[str] | None = None,
+) -> list[tuple[Claim, Verdict | ResultError]]:
+    """Test every claim on the stored results.
+
+    Args:
+        directory: Results folder; see :func:`isaclib.results.results_directory`.
+
+    Returns:
+        Each claim with its verdict, or with the error of a result that it needs and that is
+        missing, broken, or lacks what the check looks for.
+    """
+    everything = claims()
+    stored: dict[str, Result | ResultError] = {}
+    for figure in dict.fromkeys(figure for claim in everything for figure in claim.needs):
+        try:
+            stored[figure] = load_result(figure, directory)
+        except ResultError as error:
+            stored[figure] = error
+    return [(claim, _verdict(claim, stored)) for claim in everything]
+
+
+def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:
+    """Check one claim, or return why it cannot be checked."""
+    results: dict[str, Result] = {}
+    for figure in claim.needs:
+        found = stored[figure]
+        if isinstance(found, ResultError):
+            return found
+        results[figure] = found
+    try:
+        verdict = claim.check(results)
+    except (KeyError, IndexError) as error:
+        # A KeyError's text is its argument's repr; the argument itself reads better.
+        reason = error.args[0] if error.args else error
+        return ResultError(
+            f"claim {claim.id} cannot be tested on {', '.join(claim.needs)}: {reason}; "
+            f"re-create with `isaclib run {' '.join(claim.needs)} --preset paper`"
+        )
+    if verdict.presets:
+        return verdict
+    presets = tuple(dict.fromkeys(result.preset for result in results.values()))
+    return dataclasses.replace(verdict, presets=presets)

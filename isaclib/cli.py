@@ -1,0 +1,304 @@
+"""The ``isaclib`` command: list, run and show figures, and test the papers' claims."""
+
+from __future__ import annotations
+
+import io
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from isaclib._interrupt import Interrupted, stop_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from isaclib.claims import Claim, Verdict
+    from isaclib.experiments import FigureSpec
+    from isaclib.results import Result, ResultError
+
+FORMATS = (".png", ".svg", ".pdf")
+
+Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the results; by default $ISACLIB_RESULTS, else results/ of the project.",
+        show_default=False,
+    ),
+]
+
+
+class _Group(TyperGroup):
+    """Turns what users can mend into one line on stderr and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run the command; with ``--debug`` the traceback is shown too."""
+        from isaclib.sweep import TaskError
+
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except Interrupted as error:
+            _complain(f"{error}; finished work is kept, and the same command goes on from there")
+            raise typer.Exit(error.exit_status) from error
+        except (ValueError, OSError, TaskError) as error:
+            if ctx.params.get("debug"):
+                traceback.print_exception(error)
+            _complain(_one_line(error))
+            raise typer.Exit(2) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the ``isaclib`` script."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from isaclib import __version__
+
+        typer.echo(f"isaclib {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Reproduce four papers on learned integrated sensing and communication."""
+
+
+@app.command("list")
+def list_figures(results: Results = None) -> None:
+    """List every figure, its presets, and what is stored of it."""
+    from rich.table import Table
+
+    from isaclib.experiments import figures
+    from isaclib.results import results_directory
+
+    table = Table("figure", "title", "presets", "stored")
+    for spec in figures().values():
+        stored = _stored(spec, results_directory(results))
+        table.add_row(spec.id, spec.title, " ".join(spec.presets), stored)
+    _console().print(table)
+
+
+@app.command()
+def run(  # noqa: PLR0917 - one argument an option is how typer works
+    figures: Annotated[list[str], typer.Argument(metavar="FIGURE", help="Figure ids.")],
+    preset: Annotated[str, typer.Option(help="smoke, desk or paper.")] = "desk",
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from unfinished work.")
+    ] = True,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes for independent tasks; 0: this process alone.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running Dask scheduler.", show_default=False)
+    ] = None,
+    results: Results = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for unfinished work; by default $ISACLIB_STATE, else runs/ beside the "
+            "results.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a stored result of a higher preset.")
+    ] = False,
+) -> None:
+    """Run figures and store their results; stopped runs can be resumed."""
+    from isaclib import _runs
+    from isaclib.experiments import figure
+    from isaclib.results import results_directory
+    from isaclib.sweep import Sweep
+
+    with stop_signals():
+        folder = results_directory(results)
+        sweep = Sweep(workers=workers, scheduler=scheduler)
+        specs = [figure(name) for name in dict.fromkeys(figures)]
+        chosen = _runs.resolve_device(device)
+        runs = _runs.runs_directory(folder, state)
+        requests = [
+            _runs.Request(spec, preset, seed, chosen, folder, runs, resume) for spec in specs
+        ]
+        for request in requests:
+            _runs.check_request(request, overwrite)
+        for request in requests:
+            _note(f"{request.spec.id}: {request.spec.title} ({preset}, seed {seed}, {chosen})")
+            typer.echo(_runs.run(request, sweep))
+
+
+@app.command()
+def show(
+    figure: Annotated[str, typer.Argument(help="Figure id.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File to draw to: .png, .svg or .pdf; by default FIGURE.png here."),
+    ] = None,
+    results: Results = None,
+) -> None:
+    """Draw a stored result to a file and print its path."""
+    from isaclib import experiments
+    from isaclib._files import write_atomically
+    from isaclib.results import load_result, results_directory
+
+    spec = experiments.figure(figure)
+    target = output or Path(f"{figure}.png")
+    if target.suffix.lower() not in FORMATS:
+        raise ValueError(f"output must end in one of {', '.join(FORMATS)}, got '{target}'")
+    result = load_result(figure, results_directory(results))
+    write_atomically(target, _drawn(spec, result, target.suffix.lower()[1:]))
+    typer.echo(target)
+
+
+@app.command()
+def claims(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    results: Results = None,
+) -> None:
+    """Test the papers' claims on the stored results.
+
+    The exit status is 1 when a result that a claim needs is missing or broken.
+    """
+    import json
+
+    from isaclib.claims import Verdict, evaluate
+    from isaclib.results import results_directory
+
+    outcomes = evaluate(results_directory(results))
+    if as_json:
+        entries = [_claim_entry(claim, outcome) for claim, outcome in outcomes]
+        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+    else:
+        _print_claims(outcomes)
+    broken = dict.fromkeys(str(item) for _, item in outcomes if not isinstance(item, Verdict))
+    for message in broken:
+        _complain(message)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Piped into a file or a pager, a table of 80 columns would break every second word.
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def _stored(spec: FigureSpec, directory: Path) -> str:
+    """Say what is stored of a figure, in one line."""
+    from rich.markup import escape
+
+    from isaclib.results import ResultError, load_result, result_path
+
+    if not result_path(spec.id, directory).exists():
+        return "nothing"
+    try:
+        result = load_result(spec.id, directory)
+    except ResultError as error:
+        return f"[red]broken[/red]: {escape(str(error))}"
+    source = result.provenance
+    counts = [
+        count
+        for series in result.series
+        for quantity in series.quantities.values()
+        for count in quantity.count or ()
+    ]
+    samples = f", up to {max(counts):,} samples a point" if counts else ""
+    commit = source.commit[:7] + ("+changes" if source.dirty else "")
+    return f"{result.preset}, {source.created[:10]}, commit {commit}{samples}"
+
+
+def _drawn(spec: FigureSpec, result: Result, kind: str) -> bytes:
+    """Draw a result and return the file's content."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    drawing = spec.draw(result)
+    content = io.BytesIO()
+    drawing.savefig(content, format=kind)
+    pyplot.close(drawing)
+    return content.getvalue()
+
+
+def _claim_entry(claim: Claim, outcome: Verdict | ResultError) -> dict[str, object]:
+    """Return what ``claims --json`` prints of one claim."""
+    from isaclib.claims import Verdict
+
+    entry: dict[str, object] = {
+        "id": claim.id,
+        "paper": claim.paper,
+        "figures": list(claim.figures),
+        "statement": claim.statement,
+        "criterion": claim.criterion,
+        "needs": list(claim.needs),
+    }
+    if isinstance(outcome, Verdict):
+        presets = list(outcome.presets)
+        tested = {"status": outcome.status, "measured": outcome.measured, "presets": presets}
+        return entry | tested | {"error": None}
+    return entry | {"status": None, "measured": None, "presets": [], "error": str(outcome)}
+
+
+def _print_claims(outcomes: Sequence[tuple[Claim, Verdict | ResultError]]) -> None:
+    """Print the claims as a table."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from isaclib.claims import Verdict
+
+    colours = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
+    table = Table("claim", "verdict", "measured", "from", show_lines=True)
+    for claim, outcome in outcomes:
+        if isinstance(outcome, Verdict):
+            colour = colours.get(outcome.status, "default")
+            verdict, measured = f"[{colour}]{outcome.status}[/]", escape(outcome.measured)
+            presets = ", ".join(outcome.presets)
+        else:
+            verdict, measured, presets = "[red]no result[/]", escape(str(outcome)), ""
+        table.add_row(claim.id, verdict, measured, presets)
+    _console().print(table)
+
+
+def _note(message: str) -> None:
+    """Say something to the person at the terminal; stdout is for what scripts read."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def _complain(message: str) -> None:
+    """Report an error in one line."""
+    _note(f"isaclib: error: {message}")
+
+
+def _one_line(error: BaseException) -> str:
+    """Return an error's message on one line, without Python's decorations."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(text.split()) or type(error).__name__
