@@ -1,0 +1,101 @@
+r"""Beampattern synthesis by least squares, and the combination of two beams into one."""
+
+import math
+
+import torch
+
+from isaclib.arrays import Sector, steering_vector
+
+FIELD_OF_VIEW = Sector(-90.0, 90.0)
+"""The angles that a linear array can tell apart."""
+
+
+def least_squares_beam(
+    sector: Sector, positions: torch.Tensor, *, grid_size: int = 500
+) -> torch.Tensor:
+    r"""Unit-power beam that fits a flat pattern over a sector, P1 Eq. (9).
+
+    The desired pattern is :math:`[\mathbf{b}]_i = K` at the grid angles inside the sector and 0
+    elsewhere; the beam is the least-squares solution
+    :math:`\mathbf{y} = (\mathbf{A}^*\mathbf{A}^\top)^{-1}\mathbf{A}^*\mathbf{b}`, scaled to unit
+    norm. As :math:`\mathbf{b}` is real, the beam depends on the phase reference of ``positions``.
+
+    Args:
+        sector: Angles to illuminate.
+        positions: ``[antennas]``, real. Element positions that the design assumes [wavelengths].
+        grid_size: Number of grid angles N_grid from -90 to 90 degrees, at least the number of
+            antennas.
+
+    Returns:
+        ``[antennas]``, complex64, with ``norm(beam) == 1``.
+
+    Raises:
+        ValueError: If the grid has fewer angles than the array has elements, no angle inside the
+            sector, or cannot tell the elements apart.
+    """
+    if grid_size < len(positions):
+        raise ValueError(
+            f"grid_size must be at least the number of antennas, {len(positions)}, "
+            f"got {grid_size!r}"
+        )
+    grid = FIELD_OF_VIEW.grid(grid_size)
+    inside = sector.contains(grid)
+    if not inside.any():
+        raise ValueError(
+            f"grid_size must put a grid angle inside the sector [{sector.min_deg}, "
+            f"{sector.max_deg}] degrees, got {grid_size!r} angles "
+            f"{180 / (grid_size - 1):.3g} degrees apart"
+        )
+    steering = steering_vector(grid, positions.double())  # A^T: [grid, antennas]
+    desired = len(positions) * inside.to(steering.dtype)
+    gram = steering.mH @ steering
+    if torch.linalg.cond(gram) > 1 / torch.finfo(torch.float64).eps:
+        raise ValueError(
+            "positions must give linearly independent steering vectors (two elements in one "
+            f"place?), got {positions.tolist()}"
+        )
+    beam = torch.linalg.solve(gram, steering.mH @ desired)
+    return (beam / torch.linalg.vector_norm(beam)).to(torch.complex64)
+
+
+def combine_beams(
+    radar_beam: torch.Tensor,
+    communication_beam: torch.Tensor,
+    rho: torch.Tensor | float,
+    phase: torch.Tensor | float = 0.0,
+    *,
+    energy: float = 1.0,
+) -> torch.Tensor:
+    r"""Share the transmit energy between a radar and a communication beam, P1 Eq. (10).
+
+    .. math::
+        \mathbf{v}(\rho, \varphi) = \sqrt{E_{\mathrm{tx}}}
+        \frac{\sqrt\rho\,\mathbf{y}_r + \sqrt{1-\rho}\,e^{j\varphi}\,\mathbf{y}_c}
+        {\|\sqrt\rho\,\mathbf{y}_r + \sqrt{1-\rho}\,e^{j\varphi}\,\mathbf{y}_c\|}
+
+    Args:
+        radar_beam: ``[antennas]``, complex. Beam y_r, of unit norm.
+        communication_beam: ``[antennas]``, complex. Beam y_c, of unit norm.
+        rho: Number or ``[...]``, real, in [0, 1]. Trade-off parameter: 1 is radar alone.
+        phase: Number or ``[...]``, real, broadcastable with ``rho``. Phase varphi [rad].
+        energy: Transmit energy E_tx, positive and finite.
+
+    Returns:
+        ``[..., antennas]``, complex. Beams of squared norm ``energy``.
+
+    Raises:
+        ValueError: If an argument is out of range, or the two beams cancel for some (rho, phase).
+    """
+    if not (math.isfinite(energy) and energy > 0):
+        raise ValueError(f"energy must be positive and finite, got {energy!r}")
+    real = radar_beam.real.dtype
+    rho = torch.as_tensor(rho, dtype=real, device=radar_beam.device).unsqueeze(-1)
+    phase = torch.as_tensor(phase, dtype=real, device=radar_beam.device).unsqueeze(-1)
+    if not bool(((rho >= 0) & (rho <= 1)).all()):
+        raise ValueError(f"rho must lie in [0, 1], got {rho.squeeze(-1).tolist()!r}")
+    rotation = torch.complex(torch.cos(phase), torch.sin(phase))
+    mixed = torch.sqrt(rho) * radar_beam + torch.sqrt(1 - rho) * rotation * communication_beam
+    norm = torch.linalg.vector_norm(mixed, dim=-1, keepdim=True)
+    if bool((norm < torch.finfo(real).eps).any()):
+        raise ValueError("rho and phase must not make the two beams cancel, but they do")
+    return math.sqrt(energy) * mixed / norm

@@ -1,0 +1,84 @@
+"""P1, "End-to-End Learning for Integrated Sensing and Communication": the list of its figures."""
+
+from collections.abc import Callable
+from typing import Any
+
+from isaclib.experiments import FigureSpec
+from isaclib.experiments.p1_config import (
+    IMPAIRED_PRESETS,
+    MAPRT_PRESETS,
+    SEQUENTIAL_PRESETS,
+    TRADEOFF_PRESETS,
+)
+from isaclib.experiments.p1_runs import (
+    run_beampatterns,
+    run_impaired,
+    run_maprt,
+    run_sequential,
+    run_tradeoff,
+    run_uncertainty,
+)
+from isaclib.results import Result
+
+
+def _drawing(name: str) -> Callable[[Result], Any]:
+    """Drawing function of :mod:`isaclib.experiments.p1_drawing`, imported when it is called."""
+
+    def draw(result: Result) -> Any:
+        from isaclib.experiments import p1_drawing
+
+        return getattr(p1_drawing, name)(result)
+
+    return draw
+
+
+FIGURES = [
+    FigureSpec(
+        "p1-fig2",
+        "p1",
+        "SER against detection probability and angle RMSE, without impairments",
+        TRADEOFF_PRESETS,
+        run_tradeoff,
+        _drawing("draw_tradeoff"),
+    ),
+    FigureSpec(
+        "p1-fig3",
+        "p1",
+        "Learned beampatterns",
+        TRADEOFF_PRESETS,
+        run_beampatterns,
+        _drawing("draw_beampatterns"),
+    ),
+    FigureSpec(
+        "p1-fig4",
+        "p1",
+        "Angle RMSE against the claimed uncertainty",
+        TRADEOFF_PRESETS,
+        run_uncertainty,
+        _drawing("draw_uncertainty"),
+    ),
+    FigureSpec(
+        "p1-fig5",
+        "p1",
+        "SER against detection probability and angle RMSE, with spacing errors",
+        IMPAIRED_PRESETS,
+        run_impaired,
+        _drawing("draw_impaired"),
+    ),
+    FigureSpec(
+        "p1-sequential",
+        "p1",
+        "Sequential against joint training of the radar networks",
+        SEQUENTIAL_PRESETS,
+        run_sequential,
+        _drawing("draw_sequential"),
+    ),
+    FigureSpec(
+        "p1-maprt",
+        "p1",
+        "The MAPRT against a brute-force maximization and against knowing the signal",
+        MAPRT_PRESETS,
+        run_maprt,
+        _drawing("draw_maprt"),
+    ),
+]

@@ -1,0 +1,261 @@
+"""What each figure of P1 runs."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from isaclib.arrays import ImpairmentModel, beampattern
+from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
+from isaclib.experiments import RunContext
+from isaclib.experiments.p1_assembly import (
+    baseline_task,
+    finished,
+    learned_task,
+    point_series,
+    run_curves,
+    sequential_plan,
+)
+from isaclib.experiments.p1_config import Impairment, Scenario, Training
+from isaclib.experiments.p1_maprt import maprt_series
+from isaclib.experiments.p1_tasks import measure_baselines
+from isaclib.results import Quantity, Result, Series, load_result, load_weights, provenance
+from isaclib.sweep import Task
+
+JOINT_SCHEDULES = {"joint": 1, "joint, equal steps": 3}
+"""Joint schedules and their length in stages: as many samples a network, as many steps in all."""
+
+
+def run_tradeoff(context: RunContext) -> Result:
+    """Fig. 2: autoencoder against baseline without impairments.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        A series for each unit of the angle and repetition, ``autoencoder/deg/0``; the same beams
+        with model-based receivers, ``autoencoder/deg/0/model-based``; and the ``baseline``.
+    """
+    started, config = time.perf_counter(), context.config
+    curves: dict[str, Callable[[str, float], Task]] = {}
+    for repetition in range(config.training.repetitions):
+        for unit in config.angle_units:
+            training = replace(config.training, angle_unit=unit)
+
+            def make(key: str, weight: float, t: Training = training, r: int = repetition) -> Task:
+                return learned_task(context, key, plan=sequential_plan(t, weight), repetition=r)
+
+            curves[f"autoencoder/{unit}/{repetition}"] = make
+    phases = [2 * math.pi * i / config.num_phases for i in range(config.num_phases)]
+    points = [(rho, phase) for rho in config.rhos for phase in phases]
+    task = baseline_task(context, "baseline", points)
+    (outcome,) = context.sweep.map(measure_baselines, [task], context.state, label="baseline")
+    baseline = point_series(
+        "baseline",
+        outcome["points"],
+        rho=[rho for rho, _ in points],
+        phase_rad=[phase for _, phase in points],
+    )
+    series, weights = run_curves(context, curves, "autoencoders")
+    return finished(context, [*series, baseline], started, weights)
+
+
+def _tradeoff(context: RunContext) -> Result:
+    """Fig. 2's stored result, whose autoencoders Figs. 3 and 4 show."""
+    stored = load_result("p1-fig2", context.results)
+    if stored.preset != context.preset:
+        raise ValueError(
+            f"{context.figure} shows the autoencoders of p1-fig2 and needs it at the preset "
+            f"{context.preset!r}, got {stored.preset!r}: run "
+            f"`isaclib run p1-fig2 --preset {context.preset}` first"
+        )
+    return stored
+
+
+def run_beampatterns(context: RunContext) -> Result:
+    """Fig. 3: beampatterns of the autoencoders of Fig. 2, and of the baseline.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        A series a radar weight, ``omega=0.09``, of ``angle_deg`` and ``energy``, and one a rho of
+        the baseline, ``rho=0.5``.
+    """
+    started, config = time.perf_counter(), context.config
+    stored = _tradeoff(context)
+    bundle = load_weights(context.paper_results / "p1-fig2.safetensors")
+    theta = FIELD_OF_VIEW.grid(721)
+    scenario: Scenario = config.scenario
+    positions = scenario.nominal_positions()
+    beams = {}
+    for weight in config.radar_weights:
+        model = scenario.autoencoder(0)
+        prefix = f"autoencoder/{config.angle_units[0]}/0/omega={weight:g}/"
+        model.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in bundle.items() if k.startswith(prefix)}
+        )
+        with torch.no_grad():
+            beams[f"omega={weight:g}"] = model.beam()
+    radar_beam, communication_beam = (
+        least_squares_beam(sector, positions, grid_size=config.grid_size)
+        for sector in (scenario.target_sector, scenario.receiver_sector)
+    )
+    for rho in (0.0, 0.5, 1.0):
+        beams[f"rho={rho:g}"] = combine_beams(radar_beam, communication_beam, rho)
+    degrees = Quantity("angle_deg", torch.rad2deg(theta).tolist(), unit="deg")
+    series = []
+    for name, beam in beams.items():
+        energy = beampattern(beam, theta, positions).tolist()
+        series.append(Series(name, {"angle_deg": degrees, "energy": Quantity("energy", energy)}))
+    return replace(
+        finished(context, series, started),
+        provenance=provenance(
+            seed=stored.provenance.seed,
+            device=context.device,
+            started=started,
+            notes={"weights of": f"p1-fig2, commit {stored.provenance.commit}"},
+        ),
+    )
+
+
+def run_uncertainty(context: RunContext) -> Result:
+    """Fig. 4: angle RMSE against the claimed uncertainty, for the autoencoders of Fig. 2.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        The series of Fig. 2's autoencoders without omega_r = 0, which trains no radar network.
+    """
+    started = time.perf_counter()
+    stored = _tradeoff(context)
+    series = []
+    for curve in stored.series:
+        if not curve.name.startswith("autoencoder") or curve.name.endswith("model-based"):
+            continue
+        keep = [i for i, weight in enumerate(curve["omega_r"].values) if weight > 0]
+        quantities = {
+            name: _subset(curve[name], keep)
+            for name in ("omega_r", "rmse_deg", "sigma_deg", "sigma_mean_deg")
+        }
+        series.append(Series(curve.name, quantities))
+    return finished(context, series, started)
+
+
+def _subset(quantity: Quantity, keep: Sequence[int]) -> Quantity:
+    def take(values: list[Any] | None) -> list[Any] | None:
+        return None if values is None else [values[i] for i in keep]
+
+    return replace(
+        quantity,
+        values=[quantity.values[i] for i in keep],
+        low=take(quantity.low),
+        high=take(quantity.high),
+        count=take(quantity.count),
+    )
+
+
+def run_impaired(context: RunContext) -> Result:
+    """Fig. 5: autoencoder against baseline with spacing errors.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        For each reading of the errors, a series a draw of the autoencoder,
+        ``autoencoder/cumulative/0``, of its beams with model-based receivers, and of the baseline
+        with and without knowledge of the spacings, ``baseline/cumulative/known/0``.
+    """
+    started, config = time.perf_counter(), context.config
+    curves: dict[str, Callable[[str, float], Task]] = {}
+    for draw in range(config.learned_draws):
+        for model in config.models:
+
+            def make(
+                key: str,
+                weight: float,
+                impairment: Impairment = Impairment(model, config.std_wavelengths, draw),  # noqa: B008
+            ) -> Task:
+                plan = sequential_plan(config.training, weight)
+                return learned_task(context, key, plan=plan, repetition=0, impairment=impairment)
+
+            curves[f"autoencoder/{model}/{draw}"] = make
+    baselines = _impaired_baselines(context)
+    series, weights = run_curves(context, curves, "autoencoders")
+    return finished(context, [*series, *baselines], started, weights)
+
+
+def _impaired_baselines(context: RunContext) -> list[Series]:
+    """Baselines of Fig. 5 over all draws, knowing the spacings and assuming half a wavelength."""
+    config = context.config
+    points = [(rho, 0.0) for rho in config.rhos]
+    names: list[str] = []
+    tasks: list[Task] = []
+
+    def add(name: str, known: bool, model: ImpairmentModel, draw: int) -> None:
+        impairment = Impairment(model, config.std_wavelengths, draw)
+        names.append(name)
+        tasks.append(
+            baseline_task(
+                context, name.replace("/", "_"), points, known=known, impairment=impairment
+            )
+        )
+
+    for model in config.models:
+        for known in (True, False):
+            for draw in range(config.baseline_draws):
+                add(
+                    f"baseline/{model}/{'known' if known else 'unknown'}/{draw}", known, model, draw
+                )
+    outcomes = context.sweep.map(measure_baselines, tasks, context.state, label="baselines")
+    rhos = [rho for rho, _ in points]
+    return [
+        point_series(name, outcome["points"], rho=rhos)
+        for name, outcome in zip(names, outcomes, strict=True)
+    ]
+
+
+def run_sequential(context: RunContext) -> Result:
+    """Sec. IV-C: sequential against joint training of the radar receiver networks.
+
+    Joint training is given as many samples a network (a third of the steps), and as many steps in
+    all.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        A series a schedule and repetition, ``sequential/0``, ``joint/0``,
+        ``joint, equal steps/0``, and of their beams with model-based receivers.
+    """
+    started, config = time.perf_counter(), context.config
+    curves: dict[str, Callable[[str, float], Task]] = {}
+    for repetition in range(config.training.repetitions):
+        for name, length in {"sequential": 0, **JOINT_SCHEDULES}.items():
+
+            def make(key: str, weight: float, n: int = length, r: int = repetition) -> Task:
+                plan = sequential_plan(config.training, weight)
+                if n:
+                    plan = replace(plan, stages=("joint",), steps=n * plan.steps)
+                return learned_task(context, key, plan=plan, repetition=r)
+
+            curves[f"{name}/{repetition}"] = make
+    series, weights = run_curves(context, curves, "schedules")
+    return finished(context, series, started, weights)
+
+
+def run_maprt(context: RunContext) -> Result:
+    """App. A by brute force, see :mod:`isaclib.experiments.p1_maprt`.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        The series ``brute force`` and ``detection``.
+    """
+    started = time.perf_counter()
+    return finished(context, maprt_series(context), started)

@@ -1,0 +1,108 @@
+r"""Training losses, P1 Eqs. (3)-(8).
+
+Each takes what the networks put out before their last nonlinearity where that is numerically
+safer (logits), and returns the mean over the batch.
+"""
+
+import torch
+from torch.nn import functional
+
+
+def binary_cross_entropy(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+    r"""Detection loss :math:`\mathcal{J}_{\mathrm{TD}}`, P1 Eq. (3).
+
+    .. math:: -\mathbb{E}[t\log q + (1-t)\log(1-q)]
+
+    Args:
+        logits: ``[batch]``, real: log(q / (1 - q)) of the estimated presence probability q.
+        present: ``[batch]``, bool. Whether there is a target, t.
+
+    Returns:
+        ``[]``, real [nat].
+    """
+    return functional.binary_cross_entropy_with_logits(logits, present.to(logits.dtype))
+
+
+def gaussian_nll(estimate: torch.Tensor, sigma: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+    r"""Regression loss :math:`\mathcal{J}_{\mathrm{TR}}`, P1 Eq. (4), without its constant.
+
+    .. math:: \mathbb{E}\left[\log\sigma_{\hat\theta}
+        + \frac{|\theta-\hat\theta|^2}{2\sigma_{\hat\theta}^2}\right]
+
+    Args:
+        estimate: ``[batch]``, real. Angle estimate [rad].
+        sigma: ``[batch]``, real, positive. Estimated standard deviation [rad].
+        theta: ``[batch]``, real. True angle [rad].
+
+    Returns:
+        ``[]``, real [nat].
+    """
+    return torch.mean(torch.log(sigma) + (theta - estimate).square() / (2 * sigma.square()))
+
+
+def mean_squared_error(estimate: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+    """Mean squared angle error, P1 Sec. IV-C without the factor p(t = 1).
+
+    Args:
+        estimate: ``[batch]``, real. Angle estimate [rad].
+        theta: ``[batch]``, real. True angle [rad].
+
+    Returns:
+        ``[]``, real [rad^2].
+    """
+    return functional.mse_loss(estimate, theta)
+
+
+def categorical_cross_entropy(logits: torch.Tensor, messages: torch.Tensor) -> torch.Tensor:
+    r"""Communication loss :math:`\mathcal{J}_{\mathrm{CE}}`, P1 Eq. (7).
+
+    Args:
+        logits: ``[batch, order]``, real. Message scores before the softmax.
+        messages: ``[batch]``, int64. Transmitted messages m.
+
+    Returns:
+        ``[]``, real [nat].
+    """
+    return functional.cross_entropy(logits, messages)
+
+
+def radar_nll(
+    detection: torch.Tensor, regression: torch.Tensor, p_present: float = 0.5
+) -> torch.Tensor:
+    r"""Overall radar loss :math:`\mathcal{J}_{\mathrm{NLL}}`, P1 Eq. (6).
+
+    Args:
+        detection: ``[]``, real. Detection loss over all samples.
+        regression: ``[]``, real. Regression loss over the samples with a target.
+        p_present: Probability of a target, in (0, 1).
+
+    Returns:
+        ``[]``, real: ``detection + p_present * regression``.
+
+    Raises:
+        ValueError: If ``p_present`` is outside (0, 1).
+    """
+    if not 0 < p_present < 1:
+        raise ValueError(f"p_present must lie in (0, 1), got {p_present!r}")
+    return detection + p_present * regression
+
+
+def isac_loss(
+    radar: torch.Tensor, communication: torch.Tensor, radar_weight: float
+) -> torch.Tensor:
+    r"""Joint loss :math:`\mathcal{J}_{\mathrm{ISAC}}`, P1 Eq. (8).
+
+    Args:
+        radar: ``[]``, real. Radar loss.
+        communication: ``[]``, real. Communication loss.
+        radar_weight: Hyper-parameter :math:`\omega_r` in [0, 1].
+
+    Returns:
+        ``[]``, real: ``radar_weight * radar + (1 - radar_weight) * communication``.
+
+    Raises:
+        ValueError: If ``radar_weight`` is outside [0, 1].
+    """
+    if not 0 <= radar_weight <= 1:
+        raise ValueError(f"radar_weight must lie in [0, 1], got {radar_weight!r}")
+    return radar_weight * radar + (1 - radar_weight) * communication

@@ -1,0 +1,269 @@
+r"""Detection, angle and symbol metrics with confidence intervals, accumulated over chunks.
+
+Each is a torchmetrics ``Metric``: ``update`` with a chunk, ``compute`` for the value, and
+``estimate`` for the value with its interval. The result does not depend on how samples are cut
+into chunks.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torchmetrics import Metric
+
+from isaclib._validation import check_nonnegative_int, check_probability
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value with its confidence interval.
+
+    Attributes:
+        value: The estimate; NaN if there were no samples.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        count: Number of samples.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def _normal_quantile(confidence: float) -> float:
+    """Two-sided quantile of the standard normal distribution, 1.96 for 0.95."""
+    check_probability("confidence", confidence)
+    return math.sqrt(2) * float(torch.erfinv(torch.tensor(confidence, dtype=torch.float64)))
+
+
+def wilson(successes: int, count: int, *, confidence: float = 0.95) -> Estimate:
+    """Estimate a probability, with Wilson's score interval.
+
+    The interval stays inside [0, 1] and holds its level for rare events too, unlike the normal
+    approximation.
+
+    Args:
+        successes: Number of events.
+        count: Number of trials.
+        confidence: Probability in (0, 1) that the interval holds the true probability.
+
+    Returns:
+        The relative frequency with its interval; NaN with the interval [0, 1] for no trials.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    check_nonnegative_int("successes", successes)
+    check_nonnegative_int("count", count)
+    if successes > count:
+        raise ValueError(f"successes must not exceed count, {count}, got {successes}")
+    z = _normal_quantile(confidence)
+    if count == 0:
+        return Estimate(math.nan, 0.0, 1.0, 0)
+    p = successes / count
+    center = (p + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(p * (1 - p) / count + z * z / (4 * count**2))
+    low = 0.0 if successes == 0 else max(center - half, 0.0)
+    high = 1.0 if successes == count else min(center + half, 1.0)
+    return Estimate(p, low, high, count)
+
+
+class _Frequency(Metric):
+    """Counts of trials and successes; a subclass's ``update`` says what they are."""
+
+    full_state_update = False
+    successes: torch.Tensor
+    trials: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("successes", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("trials", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def _count(self, events: torch.Tensor) -> None:
+        """Count a chunk of events, ``[...]``, bool."""
+        self.successes += events.sum()
+        self.trials += events.numel()
+
+    def compute(self) -> torch.Tensor:
+        """Relative frequency.
+
+        Returns:
+            ``[]``, float64; NaN if nothing was counted.
+        """
+        return self.successes.double() / self.trials
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """Relative frequency with its interval.
+
+        Args:
+            confidence: Probability in (0, 1) that the interval holds the true probability.
+
+        Returns:
+            The estimate.
+        """
+        return wilson(int(self.successes), int(self.trials), confidence=confidence)
+
+
+class SymbolErrorRate(_Frequency):
+    """Symbol error rate (SER): how often the decided message is not the one sent."""
+
+    def update(self, decided: torch.Tensor, messages: torch.Tensor) -> None:
+        """Count a chunk.
+
+        Args:
+            decided: ``[batch]``, int64. Decided messages.
+            messages: ``[batch]``, int64. Transmitted messages.
+        """
+        self._count(decided != messages)
+
+
+class DetectionProbability(_Frequency):
+    """Detection probability P_d: how often a present target is declared."""
+
+    def update(self, declared: torch.Tensor, present: torch.Tensor) -> None:
+        """Count the samples of a chunk that hold a target.
+
+        Args:
+            declared: ``[batch]``, bool. Whether a target is declared.
+            present: ``[batch]``, bool. Whether there is a target.
+        """
+        self._count(declared[present])
+
+
+class FalseAlarmProbability(_Frequency):
+    """False-alarm probability P_fa: how often a target is declared where there is none."""
+
+    def update(self, declared: torch.Tensor, present: torch.Tensor) -> None:
+        """Count the samples of a chunk that hold no target.
+
+        Args:
+            declared: ``[batch]``, bool. Whether a target is declared.
+            present: ``[batch]``, bool. Whether there is a target.
+        """
+        self._count(declared[~present])
+
+
+class _Moments(Metric):
+    r"""First two moments of what a subclass's ``update`` adds; their mean and its interval.
+
+    The samples need not be kept: the interval comes from the central limit theorem,
+    :math:`\bar x \pm z \sqrt{(\overline{x^2} - \bar x^2)/n}`, what a bootstrap over them converges
+    to.
+    """
+
+    full_state_update = False
+    total: torch.Tensor
+    squares: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("squares", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def _add(self, samples: torch.Tensor) -> None:
+        """Add a chunk of samples, ``[...]``, real."""
+        samples = samples.double()
+        self.total += samples.sum()
+        self.squares += samples.square().sum()
+        self.count += samples.numel()
+
+    def compute(self) -> torch.Tensor:
+        """Mean.
+
+        Returns:
+            ``[]``, float64; NaN if there were no samples.
+        """
+        return self.total / self.count
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """Mean with its interval.
+
+        Args:
+            confidence: Probability in (0, 1) that the interval holds the true mean.
+
+        Returns:
+            The estimate, in the unit of the samples.
+        """
+        z = _normal_quantile(confidence)
+        count = int(self.count)
+        if count == 0:
+            return Estimate(math.nan, math.nan, math.nan, 0)
+        mean = float(self.total) / count
+        half = z * math.sqrt(max(float(self.squares) / count - mean**2, 0.0) / count)
+        return Estimate(mean, mean - half, mean + half, count)
+
+
+class Mean(_Moments):
+    """Mean of real samples."""
+
+    def update(self, samples: torch.Tensor) -> None:
+        """Add a chunk.
+
+        Args:
+            samples: ``[...]``, real. Samples.
+        """
+        self._add(samples)
+
+
+class _RootMeanSquare(_Moments):
+    """Root of the mean, and of the ends of its interval, of added squares."""
+
+    def compute(self) -> torch.Tensor:
+        """Root mean square.
+
+        Returns:
+            ``[]``, float64; NaN if there were no samples.
+        """
+        return super().compute().sqrt()
+
+    def estimate(self, confidence: float = 0.95) -> Estimate:
+        """Root mean square with its interval.
+
+        Args:
+            confidence: Probability in (0, 1) that the interval holds the true value.
+
+        Returns:
+            The estimate, in the unit of the samples.
+        """
+        square = super().estimate(confidence)
+        value, low, high = (
+            math.sqrt(x) if not x < 0 else 0.0 for x in (square.value, square.low, square.high)
+        )
+        return Estimate(value, low, high, square.count)
+
+
+class RootMeanSquare(_RootMeanSquare):
+    """Root mean square of real samples."""
+
+    def update(self, samples: torch.Tensor) -> None:
+        """Add a chunk.
+
+        Args:
+            samples: ``[...]``, real. Samples.
+        """
+        self._add(samples.double().square())
+
+
+class AngleRMSE(_RootMeanSquare):
+    """Root mean squared angle error (RMSE) over present and detected targets, P1 Sec. IV-A."""
+
+    def update(
+        self,
+        estimate: torch.Tensor,
+        theta: torch.Tensor,
+        declared: torch.Tensor,
+        present: torch.Tensor,
+    ) -> None:
+        """Add the samples of a chunk that hold a target and are declared to.
+
+        Args:
+            estimate: ``[batch]``, real. Angle estimates [rad].
+            theta: ``[batch]``, real. True angles [rad].
+            declared: ``[batch]``, bool. Whether a target is declared.
+            present: ``[batch]``, bool. Whether there is a target.
+        """
+        self._add((estimate - theta)[declared & present].double().square())

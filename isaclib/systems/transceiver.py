@@ -1,0 +1,310 @@
+r"""What every system of the book looks like from outside, the model-based one, and its measurement.
+
+A *transceiver* sends symbols through a beam, decides which message came, and tells from an echo
+whether there is a target and where. The learned systems and the model-based baseline are measured
+by the same code on the same samples.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+
+from isaclib._validation import check_positive_int, check_probability
+from isaclib.arrays import Sector
+from isaclib.channels import CommunicationChannel, RadarChannel
+from isaclib.detection import Threshold, maprt, threshold
+from isaclib.metrics import (
+    AngleRMSE,
+    DetectionProbability,
+    Estimate,
+    FalseAlarmProbability,
+    Mean,
+    RootMeanSquare,
+    SymbolErrorRate,
+)
+from isaclib.modulation import maximum_likelihood
+from isaclib.noise import step_generator
+
+
+class Sensed(NamedTuple):
+    """What a sensing receiver says of a batch of echoes.
+
+    Attributes:
+        statistic: ``[batch]``, real. Detection statistic, large where there is a target.
+        angle: ``[batch]``, real. Angle estimate [rad].
+        sigma: ``[batch]``, real. Standard deviation that the receiver claims for the angle [rad],
+            NaN where it claims none.
+    """
+
+    statistic: torch.Tensor
+    angle: torch.Tensor
+    sigma: torch.Tensor
+
+
+class Transceiver(Protocol):
+    """Transmitter with its communication and sensing receivers."""
+
+    def constellation(self) -> torch.Tensor:
+        """Symbols of all messages: ``[order]``, complex64."""
+        ...
+
+    def beam(self) -> torch.Tensor:
+        """Beamformer: ``[antennas]``, complex64."""
+        ...
+
+    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
+        """Decided messages ``[batch]``, int64, from samples and CSI ``[batch]``, complex64."""
+        ...
+
+    def sense(self, echo: torch.Tensor) -> Sensed:
+        """Statistic, angle and uncertainty of echoes ``[batch, antennas]``, complex64."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The model-based benchmark of P1 Sec. IV-B: fixed symbols and beam, ML decisions, MAPRT.
+
+    Attributes:
+        symbols: ``[order]``, complex64. Constellation.
+        beamformer: ``[antennas]``, complex64. Beam, for instance from
+            :func:`isaclib.beamforming.combine_beams`.
+        positions: ``[antennas]``, real. Element positions that the sensing receiver assumes
+            [wavelengths]; the true ones if it knows the impairments.
+        sector: Where the target can be.
+        grid_size: Number of angles that the receiver searches.
+    """
+
+    symbols: torch.Tensor
+    beamformer: torch.Tensor
+    positions: torch.Tensor
+    sector: Sector
+    grid_size: int = 201
+
+    def constellation(self) -> torch.Tensor:
+        """Symbols of all messages.
+
+        Returns:
+            ``[order]``, complex64.
+        """
+        return self.symbols
+
+    def beam(self) -> torch.Tensor:
+        """Beamformer.
+
+        Returns:
+            ``[antennas]``, complex64.
+        """
+        return self.beamformer
+
+    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
+        """Maximum-likelihood messages, P1 Eq. (11).
+
+        Args:
+            received: ``[batch]``, complex64. Received samples.
+            csi: ``[batch]``, complex64. Channel state information.
+
+        Returns:
+            ``[batch]``, int64.
+        """
+        return maximum_likelihood(received, csi, self.symbols)
+
+    def sense(self, echo: torch.Tensor) -> Sensed:
+        """MAPRT statistic and angle estimate, P1 Eq. (18).
+
+        Args:
+            echo: ``[batch, antennas]``, complex64. Received echo.
+
+        Returns:
+            Statistic and angle; the test claims no uncertainty.
+        """
+        statistic, angle = maprt(echo, self.positions, self.sector, grid_size=self.grid_size)
+        return Sensed(statistic, angle, torch.full_like(angle, math.nan))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How to measure a transceiver.
+
+    Attributes:
+        samples: Test samples: with a target, without one, to set the threshold, and symbols, so
+            many of each; a multiple of ``block``.
+        p_fa: False-alarm probability that the threshold is set for.
+        seed: Seed of the test samples.
+        block: Samples drawn from one generator; also what is held in memory at a time.
+        device: ``"cpu"`` or ``"cuda"``.
+    """
+
+    samples: int
+    p_fa: float = 1e-2
+    seed: int = 0
+    block: int = 10_000
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_probability("p_fa", self.p_fa)
+        check_positive_int("block", self.block)
+        check_positive_int("samples", self.samples)
+        if self.samples % self.block:
+            raise ValueError(
+                f"samples must be a multiple of block={self.block}, got {self.samples}"
+            )
+
+    def blocks(self, stream: str) -> Iterator[torch.Generator]:
+        """Generators of all blocks of a stream.
+
+        Args:
+            stream: What the samples are for.
+
+        Yields:
+            One generator a block.
+        """
+        for step in range(self.samples // self.block):
+            yield step_generator(self.seed, f"test/{stream}", step, self.device)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What a measurement found.
+
+    Attributes:
+        ser: Symbol error rate.
+        p_d: Detection probability.
+        p_fa: False-alarm probability on samples other than those that set the threshold.
+        rmse: Angle RMSE of present and detected targets [rad].
+        sigma: Root mean square of the claimed uncertainty of the same targets [rad]; NaN if none
+            is claimed.
+        sigma_mean: Mean of that uncertainty [rad].
+        threshold: Detection threshold with its interval.
+    """
+
+    ser: Estimate
+    p_d: Estimate
+    p_fa: Estimate
+    rmse: Estimate
+    sigma: Estimate
+    sigma_mean: Estimate
+    threshold: Threshold
+
+
+@torch.no_grad()
+def symbol_error_rate(
+    transceiver: Transceiver, channel: CommunicationChannel, measurement: Measurement
+) -> Estimate:
+    """Symbol error rate of a transceiver.
+
+    Args:
+        transceiver: What to measure.
+        channel: Communication channel.
+        measurement: Sample count, seed and device.
+
+    Returns:
+        The estimate.
+    """
+    metric = SymbolErrorRate().to(measurement.device)
+    symbols, beam = transceiver.constellation(), transceiver.beam()
+    for generator in measurement.blocks("communication"):
+        messages = _messages(len(symbols), measurement.block, generator)
+        realization = channel.draw(measurement.block, generator)
+        received, csi = channel(beam, symbols[messages], realization)
+        metric.update(transceiver.decide(received, csi), messages)
+    return metric.estimate()
+
+
+@torch.no_grad()
+def sensing_threshold(
+    transceiver: Transceiver, channel: RadarChannel, measurement: Measurement
+) -> Threshold:
+    """Detection threshold of a transceiver at the false-alarm probability of the measurement.
+
+    Without a target the echo is noise alone: the threshold depends on the receiver, not the beam.
+
+    Args:
+        transceiver: Whose sensing receiver.
+        channel: Radar channel.
+        measurement: Sample count, false-alarm probability, seed and device.
+
+    Returns:
+        The threshold.
+    """
+    statistics = [
+        transceiver.sense(channel.draw(measurement.block, g, present=False).noise).statistic
+        for g in measurement.blocks("threshold")
+    ]
+    return threshold(torch.cat(statistics), measurement.p_fa)
+
+
+@dataclass
+class _SensingMetrics:
+    """Metrics of one sensing measurement, on its device."""
+
+    p_d: DetectionProbability = field(default_factory=DetectionProbability)
+    p_fa: FalseAlarmProbability = field(default_factory=FalseAlarmProbability)
+    rmse: AngleRMSE = field(default_factory=AngleRMSE)
+    sigma: RootMeanSquare = field(default_factory=RootMeanSquare)
+    sigma_mean: Mean = field(default_factory=Mean)
+
+    def to(self, device: str) -> "_SensingMetrics":
+        for metric in (self.p_d, self.p_fa, self.rmse, self.sigma, self.sigma_mean):
+            metric.to(device)
+        return self
+
+
+@torch.no_grad()
+def measure(
+    transceiver: Transceiver,
+    radar: RadarChannel,
+    communication: CommunicationChannel,
+    measurement: Measurement,
+    known_threshold: Threshold | None = None,
+) -> Performance:
+    """Measure a transceiver over its two channels.
+
+    Two transceivers measured with the same seed meet the same targets, gains and noise.
+
+    Args:
+        transceiver: What to measure.
+        radar: Radar channel.
+        communication: Communication channel.
+        measurement: Sample count, false-alarm probability, seed and device.
+        known_threshold: Threshold of the same sensing receiver from an earlier
+            :func:`sensing_threshold`; estimated here if not given.
+
+    Returns:
+        All metrics with their confidence intervals.
+    """
+    level = known_threshold or sensing_threshold(transceiver, radar, measurement)
+    metrics = _SensingMetrics().to(measurement.device)
+    symbols, beam = transceiver.constellation(), transceiver.beam()
+    for present in (True, False):
+        for generator in measurement.blocks("present" if present else "absent"):
+            messages = _messages(len(symbols), measurement.block, generator)
+            realization = radar.draw(measurement.block, generator, present=present)
+            echo = radar(beam, symbols[messages], realization) if present else realization.noise
+            sensed = transceiver.sense(echo)
+            declared = sensed.statistic > level.value
+            if present:
+                metrics.p_d.update(declared, realization.present)
+                metrics.rmse.update(sensed.angle, realization.theta, declared, realization.present)
+                metrics.sigma.update(sensed.sigma[declared])
+                metrics.sigma_mean.update(sensed.sigma[declared])
+            else:
+                metrics.p_fa.update(declared, realization.present)
+    return Performance(
+        ser=symbol_error_rate(transceiver, communication, measurement),
+        p_d=metrics.p_d.estimate(),
+        p_fa=metrics.p_fa.estimate(),
+        rmse=metrics.rmse.estimate(),
+        sigma=metrics.sigma.estimate(),
+        sigma_mean=metrics.sigma_mean.estimate(),
+        threshold=level,
+    )
+
+
+def _messages(order: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    """Equally likely messages: ``[count]``, int64."""
+    return torch.randint(order, (count,), generator=generator, device=generator.device)

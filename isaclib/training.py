@@ -1,0 +1,161 @@
+r"""Training on simulated data: step indices in, weights out, resumable at any moment.
+
+A run of ``steps`` steps is cut into blocks of :attr:`Schedule.block` steps, and a checkpoint is
+written after each. As every step draws its samples from a generator of its own
+(:func:`isaclib.noise.step_generator`), repeating a block gives the same block: a run that was
+killed, even by SIGKILL, ends in the same weights, bit for bit, on the same machine.
+"""
+
+import contextlib
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger
+from torch.utils.data import DataLoader
+
+from isaclib._validation import check_one_of, check_positive_int
+
+CHECKPOINT = "last.ckpt"
+LOG_EVERY = 50
+"""Steps between two rows of the training log."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, and how often to write a checkpoint.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        block: Steps between two checkpoints; a killed run repeats at most so many.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If ``steps`` or ``block`` is not a positive integer.
+    """
+
+    steps: int
+    block: int = 250
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive_int("steps", self.steps)
+        check_positive_int("block", self.block)
+
+
+class StepIndices(LightningDataModule):
+    """A data set of step indices: the samples themselves are simulated inside the step.
+
+    Args:
+        steps: Number of steps in all.
+        block: Steps in one block, which is what Lightning calls an epoch.
+    """
+
+    def __init__(self, steps: int, block: int) -> None:
+        super().__init__()
+        self.steps, self.block = steps, block
+
+    def train_dataloader(self) -> DataLoader[int]:
+        """Indices of the next block.
+
+        Returns:
+            A loader of single integers that goes on where the trainer stands.
+        """
+        first = self.trainer.global_step if self.trainer else 0
+        last = min(first + self.block, self.steps)
+        return DataLoader(range(first, last), batch_size=None)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice on hardware and data-loader workers out of the output."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C through as ``KeyboardInterrupt``: Lightning turns it into exit status 1."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def train(
+    module: LightningModule,
+    schedule: Schedule,
+    directory: Path | str,
+    *,
+    device: str = "cpu",
+) -> None:
+    """Train a module, or go on where an earlier call in the same directory was stopped.
+
+    The curve of whatever the module logs is in ``metrics.csv`` below ``directory``.
+
+    Args:
+        module: What to train, in place. Its ``training_step`` is given the index of the step.
+        schedule: How long.
+        directory: Folder for the checkpoint and the log, of this run alone.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: If ``device`` is neither.
+    """
+    accelerator = {"cpu": "cpu", "cuda": "gpu"}[check_one_of("device", device, ("cpu", "cuda"))]
+    directory = Path(directory)
+    latest = directory / CHECKPOINT
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=directory,
+            filename=CHECKPOINT.removesuffix(".ckpt"),
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    ]
+    if schedule.progress:
+        callbacks.append(RichProgressBar())
+    blocks = -(-schedule.steps // schedule.block)
+    with _quiet_lightning():
+        trainer = Trainer(
+            accelerator=accelerator,
+            devices=1,
+            max_epochs=blocks,
+            max_steps=schedule.steps,
+            reload_dataloaders_every_n_epochs=1,
+            callbacks=callbacks,
+            logger=CSVLogger(directory, name="log", version=""),
+            enable_model_summary=False,
+            enable_progress_bar=schedule.progress,
+            log_every_n_steps=min(schedule.block, LOG_EVERY),
+            num_sanity_val_steps=0,
+        )
+        with _interruptible(trainer):
+            trainer.fit(
+                module,
+                datamodule=StepIndices(schedule.steps, schedule.block),
+                ckpt_path=latest if latest.exists() else None,
+                weights_only=True,
+            )
