@@ -25,6 +25,8 @@ class Job(Protocol):
         """What tells this job from another one of the same name."""
 
 
+CONNECT_TIMEOUT = "10s"
+
 _J = TypeVar("_J", bound=Job)
 
 
@@ -109,7 +111,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
 def _connect(scheduler: str) -> Client:
     """Connect to an existing scheduler, or raise OSError with its address."""
     try:
-        return Client(scheduler, timeout="10s", set_as_default=False)
+        return Client(scheduler, timeout=CONNECT_TIMEOUT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OSError(
             f"scheduler must be the address of a running Dask scheduler, such as "

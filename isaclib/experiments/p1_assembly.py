@@ -75,6 +75,15 @@ def learned_task(
 
 
 def sequential_plan(training: Training, radar_weight: float) -> TrainingPlan:
+    """Plan of P1 Sec. IV-C for one radar weight.
+
+    Args:
+        training: Lengths and learning rate.
+        radar_weight: Hyper-parameter omega_r.
+
+    Returns:
+        The plan.
+    """
     return TrainingPlan(
         radar_weight=radar_weight,
         stages=SEQUENTIAL,
@@ -125,6 +134,17 @@ def finished(
     started: float,
     weights: dict[str, str] | None = None,
 ) -> Result:
+    """Result of a run that ends now.
+
+    Args:
+        context: What was run.
+        series: Its curves.
+        started: Value of :func:`time.perf_counter` when it began [s].
+        weights: SHA-256 of each weights file, by its name.
+
+    Returns:
+        The result with its provenance.
+    """
     return Result(
         figure=context.figure,
         preset=context.preset,

@@ -138,7 +138,8 @@ class Training:
         batch: Samples a step.
         learning_rate: Adam's step size.
         angle_unit: Unit of the angle in the mean squared error of the first stage.
-        repetitions: Independent trainings of each autoencoder.
+        repetitions: Independent trainings of each autoencoder, other initial parameters and
+            other samples.
     """
 
     steps: int = 2000
@@ -170,7 +171,8 @@ class TradeoffConfig:
         training: Training of the autoencoders.
         test: Sample counts.
         radar_weights: Hyper-parameters omega_r.
-        angle_units: Units of the first stage's angle to train with, the figure's own first.
+        angle_units: Units of the first stage's angle to train with: the figure's own, with all
+            repetitions, and others for comparison, with one.
         rhos: Trade-off parameters rho of the baseline.
         num_phases: Number of baseline phases varphi, equally spaced over the circle.
         grid_size: Grid angles N_grid of the baseline's beams.
@@ -245,8 +247,8 @@ class MaprtConfig:
 
     scenario: Scenario = Scenario()
     test: Test = Test()
-    echoes: int = 200
-    restarts: int = 6
+    echoes: int = 100
+    restarts: int = 4
 
 
 PresetName = Literal["smoke", "desk", "paper"]

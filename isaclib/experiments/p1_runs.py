@@ -42,7 +42,7 @@ def run_tradeoff(context: RunContext) -> Result:
     started, config = time.perf_counter(), context.config
     curves: dict[str, Callable[[str, float], Task]] = {}
     for repetition in range(config.training.repetitions):
-        for unit in config.angle_units:
+        for unit in config.angle_units if repetition == 0 else config.angle_units[:1]:
             training = replace(config.training, angle_unit=unit)
 
             def make(key: str, weight: float, t: Training = training, r: int = repetition) -> Task:

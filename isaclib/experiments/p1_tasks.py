@@ -21,8 +21,8 @@ from isaclib.systems.transceiver import (
     Baseline,
     Measurement,
     Performance,
+    calibrate,
     measure,
-    sensing_threshold,
 )
 
 WEIGHTS = "weights.safetensors"
@@ -168,13 +168,13 @@ def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any
     assumed = positions if payload["known"] else scenario.nominal_positions()
     radar, communication = scenario.channels(positions)
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    level = None
+    calibration = None
     records = []
     for rho, phase in payload["points"]:
         transceiver = baseline_transceiver(scenario, assumed, rho, phase, payload["grid_size"])
         transceiver = _to_device(transceiver, measurement.device)
-        level = level or sensing_threshold(transceiver, radar, measurement)
-        found = measure(transceiver, radar, communication, measurement, level)
+        calibration = calibration or calibrate(transceiver, radar, measurement)
+        found = measure(transceiver, radar, communication, measurement, calibration)
         records.append(performance_record(found))
     return {"points": records}
 

@@ -169,7 +169,7 @@ class AutoencoderTraining(LightningModule):
         parameters = list(self.model.trained_parameters(self.objective.stage))
         for parameter in parameters:
             parameter.requires_grad_(True)
-        return torch.optim.Adam(parameters, lr=self.learning_rate, foreach=True)
+        return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
 
     def training_step(self, step: int) -> torch.Tensor:
         """Loss of one step, on samples that the step index alone determines.

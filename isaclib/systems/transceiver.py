@@ -215,13 +215,26 @@ def symbol_error_rate(
     return metric.estimate()
 
 
-@torch.no_grad()
-def sensing_threshold(
-    transceiver: Transceiver, channel: RadarChannel, measurement: Measurement
-) -> Threshold:
-    """Detection threshold of a transceiver at the false-alarm probability of the measurement.
+@dataclass(frozen=True)
+class Calibration:
+    """Operating point of a sensing receiver.
 
-    Without a target the echo is noise alone: the threshold depends on the receiver, not the beam.
+    Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
+
+    Attributes:
+        threshold: Detection threshold with its interval.
+        p_fa: False-alarm probability on samples other than those that set the threshold.
+    """
+
+    threshold: Threshold
+    p_fa: Estimate
+
+
+@torch.no_grad()
+def calibrate(
+    transceiver: Transceiver, channel: RadarChannel, measurement: Measurement
+) -> Calibration:
+    """Set the threshold of a sensing receiver, and check it.
 
     Args:
         transceiver: Whose sensing receiver.
@@ -229,13 +242,19 @@ def sensing_threshold(
         measurement: Sample count, false-alarm probability, seed and device.
 
     Returns:
-        The threshold.
+        Threshold and false-alarm probability.
     """
-    statistics = [
-        transceiver.sense(channel.draw(measurement.block, g, present=False).noise).statistic
-        for g in measurement.blocks("threshold")
-    ]
-    return threshold(torch.cat(statistics), measurement.p_fa)
+
+    def statistics(stream: str) -> Iterator[torch.Tensor]:
+        for generator in measurement.blocks(stream):
+            noise = channel.draw(measurement.block, generator, present=False).noise
+            yield transceiver.sense(noise).statistic
+
+    level = threshold(torch.cat(list(statistics("threshold"))), measurement.p_fa)
+    metric = FalseAlarmProbability().to(measurement.device)
+    for statistic in statistics("absent"):
+        metric.update(statistic > level.value, torch.zeros_like(statistic, dtype=torch.bool))
+    return Calibration(level, metric.estimate())
 
 
 @dataclass
@@ -243,13 +262,12 @@ class _SensingMetrics:
     """Metrics of one sensing measurement, on its device."""
 
     p_d: DetectionProbability = field(default_factory=DetectionProbability)
-    p_fa: FalseAlarmProbability = field(default_factory=FalseAlarmProbability)
     rmse: AngleRMSE = field(default_factory=AngleRMSE)
     sigma: RootMeanSquare = field(default_factory=RootMeanSquare)
     sigma_mean: Mean = field(default_factory=Mean)
 
     def to(self, device: str) -> "_SensingMetrics":
-        for metric in (self.p_d, self.p_fa, self.rmse, self.sigma, self.sigma_mean):
+        for metric in (self.p_d, self.rmse, self.sigma, self.sigma_mean):
             metric.to(device)
         return self
 
@@ -260,7 +278,7 @@ def measure(
     radar: RadarChannel,
     communication: CommunicationChannel,
     measurement: Measurement,
-    known_threshold: Threshold | None = None,
+    calibration: Calibration | None = None,
 ) -> Performance:
     """Measure a transceiver over its two channels.
 
@@ -271,37 +289,32 @@ def measure(
         radar: Radar channel.
         communication: Communication channel.
         measurement: Sample count, false-alarm probability, seed and device.
-        known_threshold: Threshold of the same sensing receiver from an earlier
-            :func:`sensing_threshold`; estimated here if not given.
+        calibration: Operating point of the same sensing receiver from an earlier
+            :func:`calibrate`; found here if not given.
 
     Returns:
         All metrics with their confidence intervals.
     """
-    level = known_threshold or sensing_threshold(transceiver, radar, measurement)
+    calibration = calibration or calibrate(transceiver, radar, measurement)
     metrics = _SensingMetrics().to(measurement.device)
     symbols, beam = transceiver.constellation(), transceiver.beam()
-    for present in (True, False):
-        for generator in measurement.blocks("present" if present else "absent"):
-            messages = _messages(len(symbols), measurement.block, generator)
-            realization = radar.draw(measurement.block, generator, present=present)
-            echo = radar(beam, symbols[messages], realization) if present else realization.noise
-            sensed = transceiver.sense(echo)
-            declared = sensed.statistic > level.value
-            if present:
-                metrics.p_d.update(declared, realization.present)
-                metrics.rmse.update(sensed.angle, realization.theta, declared, realization.present)
-                metrics.sigma.update(sensed.sigma[declared])
-                metrics.sigma_mean.update(sensed.sigma[declared])
-            else:
-                metrics.p_fa.update(declared, realization.present)
+    for generator in measurement.blocks("present"):
+        messages = _messages(len(symbols), measurement.block, generator)
+        realization = radar.draw(measurement.block, generator, present=True)
+        sensed = transceiver.sense(radar(beam, symbols[messages], realization))
+        declared = sensed.statistic > calibration.threshold.value
+        metrics.p_d.update(declared, realization.present)
+        metrics.rmse.update(sensed.angle, realization.theta, declared, realization.present)
+        metrics.sigma.update(sensed.sigma[declared])
+        metrics.sigma_mean.update(sensed.sigma[declared])
     return Performance(
         ser=symbol_error_rate(transceiver, communication, measurement),
         p_d=metrics.p_d.estimate(),
-        p_fa=metrics.p_fa.estimate(),
+        p_fa=calibration.p_fa,
         rmse=metrics.rmse.estimate(),
         sigma=metrics.sigma.estimate(),
         sigma_mean=metrics.sigma_mean.estimate(),
-        threshold=level,
+        threshold=calibration.threshold,
     )
 
 
