@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -45,7 +46,7 @@ def write_aside(path: Path, content: bytes) -> Path:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         # Not tempfile: its files are readable by their owner only, and a rename keeps that.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as stream:
@@ -138,6 +139,14 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[bool]:
             print(waiting, file=sys.stderr, flush=True)
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield True
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder where it is missing; a regular file in its place is not "File exists"."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
 
 
 def _sync_folder(folder: Path) -> None:
