@@ -6,6 +6,7 @@ into chunks.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -267,3 +268,32 @@ class AngleRMSE(_RootMeanSquare):
             present: ``[batch]``, bool. Whether there is a target.
         """
         self._add((estimate - theta)[declared & present].double().square())
+
+
+def pareto_front(first: Sequence[float], second: Sequence[float]) -> list[int]:
+    """Points that no other point beats in both of two costs.
+
+    Args:
+        first: First cost of each point, the smaller the better.
+        second: Second cost of each point, likewise.
+
+    Returns:
+        Indices of the front, by rising first cost. Of equal points the first is kept; points with
+        a NaN are left out.
+
+    Raises:
+        ValueError: If the two are not equally long.
+    """
+    if len(first) != len(second):
+        raise ValueError(
+            f"second must have as many points as first, {len(first)}, got {len(second)}"
+        )
+    order = sorted(
+        (i for i in range(len(first)) if not math.isnan(first[i] + second[i])),
+        key=lambda i: (first[i], second[i], i),
+    )
+    front: list[int] = []
+    for i in order:
+        if not front or second[i] < second[front[-1]]:
+            front.append(i)
+    return front

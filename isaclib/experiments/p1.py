@@ -20,9 +20,12 @@ from isaclib.experiments.p1_runs import (
 )
 from isaclib.results import Result
 
+DRAWING = "isaclib.experiments.p1_drawing"
+"""Module that draws; imported when it is asked to, since it imports matplotlib."""
+
 
 def _drawing(name: str) -> Callable[[Result], Any]:
-    """Drawing function of :mod:`isaclib.experiments.p1_drawing`, imported when it is called."""
+    """Drawing function of :mod:`isaclib.experiments.p1_drawing`, looked up when called."""
 
     def draw(result: Result) -> Any:
         from isaclib.experiments import p1_drawing

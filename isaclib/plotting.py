@@ -1,0 +1,224 @@
+"""One style for all figures, and the few kinds of plot that they are made of."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from isaclib.arrays import Sector
+from isaclib.metrics import pareto_front
+from isaclib.results import Result, Series
+
+COLORS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#E69F00",
+    "gray": "#6B6B6B",
+    "black": "#000000",
+}
+"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Use the book's style within a ``with`` block, and restore the reader's own after it."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def new_figure(
+    columns: int = 1, *, width: float = 4.4, height: float = 3.6
+) -> tuple[Figure, list[Axes]]:
+    """Empty figure with axes side by side.
+
+    Args:
+        columns: Number of axes.
+        width: Width of each [inch].
+        height: Height of the figure [inch].
+
+    Returns:
+        The figure and its axes.
+    """
+    figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), squeeze=False)
+    return figure, list(axes[0])
+
+
+def name_source(figure: Figure, result: Result) -> None:
+    """Say below a figure which preset and how many test samples its points come from.
+
+    Args:
+        figure: Figure to write on.
+        result: What it shows.
+    """
+    counts = [
+        max(q.count) for s in result.series for q in s.quantities.values() if q.count is not None
+    ]
+    samples = f", {max(counts):,} test samples a point" if counts else ""
+    text = f"{result.figure}, preset: {result.preset}{samples}"
+    figure.supxlabel(text, fontsize=7.5, color=COLORS["gray"], ha="right", x=0.99)
+
+
+def plot_points(
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    label: str | None = None,
+    color: str = COLORS["blue"],
+    marker: str = "o",
+    line: str = "-",
+    filled: bool = True,
+    alpha: float = 1.0,
+) -> None:
+    """Draw one curve with the confidence intervals of its points.
+
+    Args:
+        axes: Where to draw.
+        series: The curve.
+        x: Quantity on the horizontal axis.
+        y: Quantity on the vertical axis.
+        label: Entry in the legend; none if not given.
+        color: Colour of line and markers.
+        marker: Marker of the points.
+        line: Line style, ``""`` for none.
+        filled: Whether the markers are filled.
+        alpha: Opacity.
+    """
+    horizontal, vertical = series[x], series[y]
+    errors = None
+    if vertical.low is not None and vertical.high is not None:
+        errors = [
+            [v - low for v, low in zip(vertical.values, vertical.low, strict=True)],
+            [high - v for v, high in zip(vertical.values, vertical.high, strict=True)],
+        ]
+    axes.errorbar(
+        horizontal.values,
+        vertical.values,
+        yerr=errors,
+        label=label,
+        color=color,
+        marker=marker,
+        linestyle=line or "none",
+        markerfacecolor=color if filled else "white",
+        elinewidth=1,
+        alpha=alpha,
+    )
+
+
+def plot_front(
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    larger_is_better: bool,
+    label: str,
+    color: str = COLORS["black"],
+) -> None:
+    """Draw all points of a sweep faintly, and the Pareto front through the best of them.
+
+    Args:
+        axes: Where to draw.
+        series: The sweep.
+        x: Quantity on the horizontal axis, a cost.
+        y: Quantity on the vertical axis.
+        larger_is_better: Whether y is a benefit and not a cost.
+        label: Entry of the front in the legend.
+        color: Colour.
+    """
+    horizontal, vertical = series[x].values, series[y].values
+    cost = [-v for v in vertical] if larger_is_better else vertical
+    front = pareto_front(horizontal, cost)
+    axes.plot(horizontal, vertical, ".", color=color, alpha=0.2, markersize=4, zorder=1)
+    axes.plot(
+        [horizontal[i] for i in front],
+        [vertical[i] for i in front],
+        "-",
+        color=color,
+        label=label,
+        zorder=2,
+    )
+
+
+def annotate(
+    axes: Axes, series: Series, x: str, y: str, *, names: dict[float, str], key: str
+) -> None:
+    """Write a name beside chosen points of a curve.
+
+    Args:
+        axes: Where to draw.
+        series: The curve.
+        x: Quantity on the horizontal axis.
+        y: Quantity on the vertical axis.
+        names: What to write at each value of ``key``.
+        key: Quantity that chooses the points.
+    """
+    for value, name in names.items():
+        if value in series[key].values:
+            i = series[key].values.index(value)
+            axes.annotate(
+                name,
+                (series[x].values[i], series[y].values[i]),
+                textcoords="offset points",
+                xytext=(5, -11),
+                fontsize=7.5,
+                color=COLORS["gray"],
+            )
+
+
+def shade_sector(axes: Axes, sector: Sector, label: str, color: str) -> None:
+    """Mark a sector of angles on a horizontal axis in degrees.
+
+    Args:
+        axes: Where to draw.
+        sector: The sector.
+        label: Entry in the legend.
+        color: Colour.
+    """
+    axes.axvspan(sector.min_deg, sector.max_deg, color=color, alpha=0.12, lw=0, label=label)
+
+
+def spread(series: Sequence[Series], quantity: str) -> tuple[list[float], list[float], list[float]]:
+    """Mean, smallest and largest value of a quantity over repetitions, point by point.
+
+    Args:
+        series: Repetitions of one curve, with equally many points.
+        quantity: Name of the quantity.
+
+    Returns:
+        Means, minima and maxima.
+    """
+    columns = list(zip(*(s[quantity].values for s in series), strict=True))
+    return (
+        [sum(column) / len(column) for column in columns],
+        [min(column) for column in columns],
+        [max(column) for column in columns],
+    )
