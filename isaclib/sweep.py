@@ -2,7 +2,8 @@
 
 A task is a module-level function and a payload of JSON data. What it returns, JSON data too, is
 stored when it is finished, so a sweep that was stopped computes only what is missing. How far an
-unfinished task got is the task's own business: it has a folder of its own for checkpoints.
+unfinished task got is the task's own business: it has a folder of its own for checkpoints. What it
+reports with :func:`isaclib._progress.report` moves the progress bar.
 
 Tasks give the same results in this process and on a cluster, up to the rounding that comes with the
 number of threads: a local worker gets its share of the processor's cores.
@@ -16,13 +17,15 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isaclib._display import Update, display
 from isaclib._files import locked, write_atomically
+from isaclib._progress import listening
 from isaclib._validation import check_nonnegative_int
 
 TaskFunction = Callable[[dict[str, Any], Path], dict[str, Any]]
@@ -127,7 +130,8 @@ class Sweep:
         missing = [job for job in jobs if job.key not in done]
         if missing:
             run = self._run_on_cluster if self._uses_cluster() else self._run_here
-            run(missing, done, label)
+            with self._display(label, len(done), len(jobs)) as update:
+                run(missing, done, update)
         return [done[job.key] for job in jobs]
 
     def _uses_cluster(self) -> bool:
@@ -143,27 +147,22 @@ class Sweep:
         )
         return False
 
-    def _run_here(self, jobs: Sequence[_Job], done: dict[str, Any], label: str) -> None:
-        """Run jobs one after another; the training inside them has a progress bar of its own."""
-        finished_before, started = len(done), time.perf_counter()
-        total = finished_before + len(jobs)
-        for index, job in enumerate(jobs):
-            self._say(f"{label} [{finished_before + index + 1}/{total}] {job.key}".strip())
+    def _run_here(self, jobs: Sequence[_Job], done: dict[str, Any], update: Update) -> None:
+        """Run jobs one after another; what they report of themselves moves the progress on."""
+        for job in jobs:
             try:
-                done[job.key] = _execute(job)
+                with listening(_counting_from(len(done), update)):
+                    done[job.key] = _execute(job)
             except Exception as error:
                 raise TaskError(job.key, error) from error
-            elapsed = time.perf_counter() - started
-            left = elapsed / (index + 1) * (len(jobs) - index - 1)
-            self._say(f"  done; {_duration(elapsed)} so far, about {_duration(left)} left")
+            update(len(done))
 
-    def _run_on_cluster(self, jobs: Sequence[_Job], done: dict[str, Any], label: str) -> None:
+    def _run_on_cluster(self, jobs: Sequence[_Job], done: dict[str, Any], update: Update) -> None:
         """Run jobs on the cluster and store each result as it comes."""
         from isaclib._cluster import completed
 
-        outcomes = completed(_execute, jobs, self.workers, self.scheduler)
         # closing: the cluster goes down now, not when the garbage is collected.
-        with self._bar(label, len(done), len(done) + len(jobs)) as advance, closing(outcomes):
+        with closing(completed(_execute, jobs, self.workers, self.scheduler)) as outcomes:
             for job, outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise TaskError(job.key, outcome) from outcome
@@ -171,41 +170,24 @@ class Sweep:
                 if _read(job) is None:
                     _write(job, outcome)
                 done[job.key] = outcome
-                advance()
+                update(len(done))
 
-    def _say(self, line: str) -> None:
+    def _display(self, label: str, begun: int, total: int) -> AbstractContextManager[Update]:
         if self.progress:
-            print(line, file=sys.stderr, flush=True)
+            return display(label, begun, total)
+        return nullcontext(lambda _done: None)
 
-    @contextmanager
-    def _bar(self, label: str, completed: int, total: int) -> Iterator[Callable[[], None]]:
-        """Show a progress bar over tasks, with the time left, where stderr is a terminal."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
 
-        console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
-        )
-        shown = self.progress and console.is_terminal
-        # The estimate is an average over finished tasks, which may be many minutes apart.
-        with Progress(
-            *columns, console=console, disable=not shown, speed_estimate_period=1e9
-        ) as progress:
-            task = progress.add_task(label or "tasks", completed=completed, total=total)
-            yield lambda: progress.advance(task)
+def _counting_from(finished: int, update: Update) -> Update:
+    """Return a listener that adds a task's done part to the number of finished tasks.
+
+    A task is finished when its result is stored, not when it says so itself.
+    """
+
+    def listener(part: float) -> None:
+        update(finished + min(part, 0.99))
+
+    return listener
 
 
 def _jobs(function: TaskFunction, tasks: Sequence[Task], state: Path) -> list[_Job]:
@@ -280,12 +262,3 @@ def _write(job: _Job, result: Mapping[str, Any], elapsed_s: float | None = None)
     write_atomically(job.record, text.encode())
     plain: dict[str, Any] = json.loads(text)["result"]
     return plain
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as people say it: 41 s, 12 min, 3.4 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

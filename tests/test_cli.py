@@ -348,8 +348,9 @@ def test_output_into_a_closed_pipe_is_no_error_worth_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("workers", "signum", "status"), [(0, signal.SIGINT, 130), (2, signal.SIGTERM, 143)]
+)
 def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, monkeypatch, workers, signum, status):
     go = tmp_path / "go"
     program = PROGRAM.replace(

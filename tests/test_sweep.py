@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import json
 import math
 import os
@@ -7,13 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import sweep_tasks
+from rich.console import Console
 
+from isaclib._display import display, duration
 from isaclib._interrupt import Interrupted, stop_signals
-from isaclib.sweep import Sweep, Task, TaskError, _duration
+from isaclib._progress import report, share
+from isaclib.sweep import Sweep, Task, TaskError
 
 SUPPORT = Path(sweep_tasks.__file__).parent
 ROOT = SUPPORT.parents[1]
@@ -146,13 +151,46 @@ def test_progress_goes_to_stderr_with_the_time_left(tmp_path, capsys):
     Sweep().map(sweep_tasks.square, tasks(3), tmp_path, label="squares")
     output = capsys.readouterr()
     assert output.out == ""
-    assert "squares [1/2] x-0" in output.err
-    assert "squares [3/3] x-2" in output.err
-    assert "about 0 s left" in output.err
+    lines = output.err.splitlines()
+    assert [line.partition(";")[0] for line in lines] == [
+        "squares: 1 of 2 done",
+        "squares: 2 of 2 done",
+        "squares: 3 of 3 done",
+    ]
+    assert lines[-1].endswith("so far, about 0 s left")
+
+
+def test_what_a_task_reports_moves_the_progress(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "isaclib.sweep.display", lambda label, begun, total: nullcontext(seen.append)
+    )
+    Sweep().map(sweep_tasks.in_two_stages, tasks(2), tmp_path)
+    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
+    assert first == pytest.approx([0.25, 0.5, 0.5, 0.75, 0.99, 0.99, 1])
+    assert second == pytest.approx([1.25, 1.5, 1.5, 1.75, 1.99, 1.99, 2])
+
+
+def test_a_report_without_a_listener_does_nothing():
+    report(0.5)
+    with share(0, 0.5):
+        report(2.0)
+
+
+def test_on_a_terminal_the_progress_is_a_bar():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with display("squares", 1, 4, console) as update:
+        update(1)
+        update(2.5)
+    text = console.file.getvalue()
+    assert "squares" in text
+    assert "2/4" in text
+    assert "62%" in text
+    assert "about 0 s left" in text
 
 
 def test_durations_read_as_people_say_them():
-    assert [_duration(s) for s in (41.2, 750, 12345)] == ["41 s", "12 min", "3.4 h"]
+    assert [duration(s) for s in (41.2, 750, 12345)] == ["41 s", "12 min", "3.4 h"]
 
 
 def test_without_the_cluster_extra_a_run_is_in_process_and_says_so(tmp_path, monkeypatch, capsys):
@@ -194,6 +232,7 @@ def test_an_embedded_cluster_gives_the_same_results(tmp_path, capfd):
     here = run_here(sweep_tasks.simulate, seeds, tmp_path / "here")
     there = Sweep(workers=2).map(sweep_tasks.simulate, seeds, tmp_path / "there")
     assert there == here
+    assert "tasks: 5 of 5 done" in capfd.readouterr().err
     # A second map finds everything stored and needs no cluster at all.
     again = Sweep(scheduler="tcp://127.0.0.1:1").map(
         sweep_tasks.simulate, seeds, tmp_path / "there"
@@ -281,6 +320,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import sweep_tasks
+from rich.console import Console
+from isaclib._display import display, duration
 from isaclib._interrupt import Interrupted, stop_signals
 from isaclib.sweep import Sweep, Task
 

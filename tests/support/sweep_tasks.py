@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from isaclib._progress import report, share
+
 
 def square(payload, directory):
     """Square a number; every call leaves a line in the task's folder."""
@@ -14,6 +16,15 @@ def square(payload, directory):
     if payload.get("fail"):
         raise ValueError(payload["fail"])
     return {"square": payload["x"] ** 2, "pair": (1, 2), "undefined": float("nan")}
+
+
+def in_two_stages(payload, directory):
+    """Report the progress of two stages of two steps each."""
+    for stage in range(2):
+        with share(stage / 2, (stage + 1) / 2):
+            for step in range(2):
+                report((step + 1) / 2)
+    return {}
 
 
 def simulate(payload, directory):
