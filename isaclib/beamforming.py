@@ -93,6 +93,8 @@ def combine_beams(
     phase = torch.as_tensor(phase, dtype=real, device=radar_beam.device).unsqueeze(-1)
     if not bool(((rho >= 0) & (rho <= 1)).all()):
         raise ValueError(f"rho must lie in [0, 1], got {rho.squeeze(-1).tolist()!r}")
+    if not bool(torch.isfinite(phase).all()):
+        raise ValueError(f"phase must be finite [rad], got {phase.squeeze(-1).tolist()!r}")
     rotation = torch.complex(torch.cos(phase), torch.sin(phase))
     mixed = torch.sqrt(rho) * radar_beam + torch.sqrt(1 - rho) * rotation * communication_beam
     norm = torch.linalg.vector_norm(mixed, dim=-1, keepdim=True)

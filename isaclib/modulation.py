@@ -18,7 +18,7 @@ def qam(order: int) -> torch.Tensor:
         ValueError: If ``order`` is not an even power of two.
     """
     side = math.isqrt(order) if isinstance(order, int) and order >= 4 else 0
-    if side * side != order or side & (side - 1):
+    if side == 0 or side * side != order or side & (side - 1):
         raise ValueError(f"order must be an even power of two (4, 16, 64, ...), got {order!r}")
     levels = torch.arange(side, dtype=torch.float64) * 2 - (side - 1)
     points = torch.complex(*torch.meshgrid(levels, levels, indexing="ij")).flatten()
