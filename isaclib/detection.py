@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
+from isaclib._validation import check_nonnegative, check_positive_int
 from isaclib.arrays import Sector, steering_vector
 from isaclib.noise import NOISE_POWER
 
@@ -220,6 +221,8 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
 
     Returns:
         The threshold with its interval. Of the samples, ``floor(p_fa * samples)`` lie above it.
+        The interval's upper end is infinite if there are so few samples that all of them may well
+        lie below the exact threshold: fewer than about ``3.7 / p_fa`` at a confidence of 0.95.
 
     Raises:
         ValueError: If a probability is outside (0, 1), there are fewer than ``1 / p_fa`` samples,
@@ -239,8 +242,10 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
         raise ValueError("statistics must not hold NaN, but some are")
     ordered = torch.sort(statistics.flatten()).values
     tail = (1 - confidence) / 2
-    above = (count * p_fa, binom.ppf(1 - tail, count, p_fa) + 1, binom.ppf(tail, count, p_fa))
-    value, low, high = (float(ordered[min(max(count - int(k) - 1, 0), count - 1)]) for k in above)
+    most, fewest = (int(binom.ppf(q, count, p_fa)) for q in (1 - tail, tail))
+    value = float(ordered[count - 1 - int(count * p_fa)])
+    low = float(ordered[count - 1 - most]) if most < count else -math.inf
+    high = float(ordered[count - fewest]) if fewest > 0 else math.inf
     return Threshold(value, low, high, p_fa, count)
 
 
@@ -255,5 +260,10 @@ def single_angle_false_alarm(level: float, num_antennas: int) -> float:
 
     Returns:
         ``exp(-level / (K N_0))``.
+
+    Raises:
+        ValueError: If ``level`` is negative or not finite, or ``num_antennas`` no positive integer.
     """
+    check_nonnegative("level", level)
+    check_positive_int("num_antennas", num_antennas)
     return math.exp(-level / (num_antennas * NOISE_POWER))
