@@ -1,7 +1,7 @@
 """From P1's sweeps to series: the tasks of a curve, its points, and the bundle of its weights."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from isaclib.results import (
     save_weights,
 )
 from isaclib.sweep import Task
-from isaclib.systems.autoencoder import SEQUENTIAL
+from isaclib.systems.autoencoder import SEQUENTIAL, Stage
 from isaclib.systems.autoencoder_training import TrainingPlan
 
 METRICS = {
@@ -52,46 +52,70 @@ def _measurement(test: Test, context: RunContext) -> dict[str, Any]:
     return {**asdict(test), "seed": context.seed, "device": context.device}
 
 
-def learned_task(
-    context: RunContext,
-    key: str,
-    *,
-    plan: TrainingPlan,
-    repetition: int,
-    impairment: Impairment | None = None,
-) -> Task:
-    """Task that trains and measures one autoencoder."""
-    return Task(
-        key,
-        {
-            "scenario": asdict(context.config.scenario),
-            "impairment": None if impairment is None else asdict(impairment),
-            "plan": asdict(plan),
-            "measurement": _measurement(context.config.test, context),
-            "seed": context.seed,
-            "repetition": context.seed + repetition,
-        },
-    )
+@dataclass(frozen=True)
+class Curve:
+    """Autoencoders that differ in their radar weight alone.
 
-
-def sequential_plan(training: Training, radar_weight: float) -> TrainingPlan:
-    """Plan of P1 Sec. IV-C for one radar weight.
-
-    Args:
-        training: Lengths and learning rate.
-        radar_weight: Hyper-parameter omega_r.
-
-    Returns:
-        The plan.
+    Attributes:
+        name: Name of their series.
+        radar_weights: Hyper-parameters omega_r.
+        training: Lengths, learning rate and unit of the angle.
+        repetition: Which independent training.
+        impairment: Which impaired array; the nominal one if not given.
+        stages: Training stages.
+        length: Steps of each stage, in multiples of ``training.steps``.
     """
-    return TrainingPlan(
-        radar_weight=radar_weight,
-        stages=SEQUENTIAL,
-        steps=training.steps,
-        batch=training.batch,
-        learning_rate=training.learning_rate,
-        angle_unit=training.angle_unit,
-    )
+
+    name: str
+    radar_weights: tuple[float, ...]
+    training: Training
+    repetition: int = 0
+    impairment: Impairment | None = None
+    stages: tuple[Stage, ...] = SEQUENTIAL
+    length: int = 1
+
+    def names(self) -> list[str]:
+        """Name of each autoencoder: that of the curve with its radar weight."""
+        return [f"{self.name}/omega={weight:g}" for weight in self.radar_weights]
+
+    def tasks(self, context: RunContext) -> list[Task]:
+        """Tasks that train and measure the autoencoders.
+
+        Args:
+            context: Preset, seed, device and folders.
+
+        Returns:
+            A task a radar weight.
+        """
+        return [
+            Task(
+                _folder(key),
+                {
+                    "scenario": asdict(context.config.scenario),
+                    "impairment": None if self.impairment is None else asdict(self.impairment),
+                    "plan": asdict(self._plan(weight)),
+                    "measurement": _measurement(context.config.test, context),
+                    "seed": context.seed,
+                    "repetition": context.seed + self.repetition,
+                },
+            )
+            for key, weight in zip(self.names(), self.radar_weights, strict=True)
+        ]
+
+    def _plan(self, radar_weight: float) -> TrainingPlan:
+        return TrainingPlan(
+            radar_weight=radar_weight,
+            stages=self.stages,
+            steps=self.length * self.training.steps,
+            batch=self.training.batch,
+            learning_rate=self.training.learning_rate,
+            angle_unit=self.training.angle_unit,
+        )
+
+
+def _folder(key: str) -> str:
+    """File name for the name of an autoencoder."""
+    return key.replace("/", "_").replace(", ", "-").replace(" ", "-")
 
 
 def baseline_task(
@@ -156,37 +180,27 @@ def finished(
     )
 
 
-def _curve(
-    context: RunContext,
-    name: str,
-    make_task: Callable[[str, float], Task],
-) -> tuple[list[Task], dict[str, Path]]:
-    """Tasks of one autoencoder curve over all radar weights, and where their weights will be."""
-    tasks, folders = [], {}
-    for weight in context.config.radar_weights:
-        key = f"{name}/omega={weight:g}".replace("/", "_").replace(", ", "-").replace(" ", "-")
-        tasks.append(make_task(key, weight))
-        folders[f"{name}/omega={weight:g}"] = context.state / key
-    return tasks, folders
+def run_curves(context: RunContext, curves: Sequence[Curve]) -> tuple[list[Series], dict[str, str]]:
+    """Train and measure the autoencoders of all curves in one sweep.
 
+    Args:
+        context: Preset, seed, device and folders.
+        curves: What to train.
 
-def run_curves(
-    context: RunContext, curves: dict[str, Callable[[str, float], Task]], label: str
-) -> tuple[list[Series], dict[str, str]]:
-    """Train and measure all curves in one sweep; their series and the bundle of their weights."""
-    tasks: list[Task] = []
-    folders: dict[str, Path] = {}
-    for name, make_task in curves.items():
-        curve_tasks, curve_folders = _curve(context, name, make_task)
-        tasks += curve_tasks
-        folders |= curve_folders
-    outcomes = context.sweep.map(train_and_measure, tasks, context.state, label=label)
-    weights = list(context.config.radar_weights)
-    series = []
-    for index, name in enumerate(curves):
-        part = outcomes[index * len(weights) : (index + 1) * len(weights)]
-        series.append(point_series(name, [o["own"] for o in part], omega_r=weights))
-        series.append(
-            point_series(f"{name}/model-based", [o["model_based"] for o in part], omega_r=weights)
-        )
+    Returns:
+        Two series a curve, with the networks' receivers and (``.../model-based``) with the
+        model-based ones; and name and SHA-256 of the file that holds all weights.
+    """
+    tasks = [task for curve in curves for task in curve.tasks(context)]
+    outcomes = iter(
+        context.sweep.map(train_and_measure, tasks, context.state, label="autoencoders")
+    )
+    series: list[Series] = []
+    for curve in curves:
+        found = [next(outcomes) for _ in curve.radar_weights]
+        for suffix, receivers in (("", "own"), ("/model-based", "model_based")):
+            records = [outcome[receivers] for outcome in found]
+            name = f"{curve.name}{suffix}"
+            series.append(point_series(name, records, omega_r=curve.radar_weights))
+    folders = {key: context.state / _folder(key) for curve in curves for key in curve.names()}
     return series, _collect_weights(context, folders)

@@ -1,6 +1,6 @@
 """Parameters of P1 Sec. IV as frozen dataclasses, and the presets of its figures."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -197,6 +197,7 @@ class ImpairedConfig:
         training: Training of the autoencoders.
         test: Sample counts.
         radar_weights: Hyper-parameters omega_r.
+        other_radar_weights: Fewer of them, for the readings that are not the figure's own.
         models: Readings of the spacing errors, the figure's own first.
         std_wavelengths: Standard deviation of the spacings [wavelengths].
         baseline_draws: Arrays that the baseline is measured on.
@@ -209,6 +210,7 @@ class ImpairedConfig:
     training: Training = Training()
     test: Test = Test()
     radar_weights: tuple[float, ...] = IMPAIRED_RADAR_WEIGHTS
+    other_radar_weights: tuple[float, ...] = (1e-4, 1e-2, 0.05, 0.15, 0.9)
     models: tuple[ImpairmentModel, ...] = ("cumulative", "per_element")
     std_wavelengths: float = 1 / 30
     baseline_draws: int = 20
@@ -221,11 +223,13 @@ class ImpairedConfig:
 class SequentialConfig:
     """Configuration of the comparison of training schedules, P1 Sec. IV-C.
 
+    The sequential ones are those of Fig. 2, so scenario, training and test are those too.
+
     Attributes:
         scenario: Array, sectors and SNRs.
-        training: Training of the autoencoders; each is trained with every schedule.
+        training: Training of the autoencoders.
         test: Sample counts.
-        radar_weights: Hyper-parameters omega_r.
+        radar_weights: Hyper-parameters omega_r, some of Fig. 2's.
     """
 
     scenario: Scenario = Scenario()
@@ -274,6 +278,7 @@ IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
         training=_SMOKE_TRAINING,
         test=_SMOKE_TEST,
         radar_weights=(0.0, 1.0),
+        other_radar_weights=(1.0,),
         baseline_draws=2,
         learned_draws=1,
         rhos=(0.0, 1.0),
@@ -285,7 +290,7 @@ SEQUENTIAL_PRESETS: dict[str, SequentialConfig] = {
     "smoke": SequentialConfig(
         training=_SMOKE_TRAINING, test=_SMOKE_TEST, radar_weights=(0.09, 1.0)
     ),
-    "desk": SequentialConfig(training=replace(_DESK_TRAINING, repetitions=3), test=_DESK_TEST),
+    "desk": SequentialConfig(training=_DESK_TRAINING, test=_DESK_TEST),
     "paper": SequentialConfig(),
 }
 MAPRT_PRESETS: dict[str, MaprtConfig] = {

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,13 @@ from isaclib.arrays import ImpairmentModel, beampattern
 from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 from isaclib.experiments import RunContext
 from isaclib.experiments.p1_assembly import (
+    Curve,
     baseline_task,
     finished,
-    learned_task,
     point_series,
     run_curves,
-    sequential_plan,
 )
-from isaclib.experiments.p1_config import Impairment, Scenario, Training
+from isaclib.experiments.p1_config import Impairment, Scenario
 from isaclib.experiments.p1_maprt import maprt_series
 from isaclib.experiments.p1_tasks import measure_baselines
 from isaclib.results import Quantity, Result, Series, load_result, load_weights, provenance
@@ -40,15 +39,12 @@ def run_tradeoff(context: RunContext) -> Result:
         with model-based receivers, ``autoencoder/deg/0/model-based``; and the ``baseline``.
     """
     started, config = time.perf_counter(), context.config
-    curves: dict[str, Callable[[str, float], Task]] = {}
+    curves = []
     for repetition in range(config.training.repetitions):
         for unit in config.angle_units if repetition == 0 else config.angle_units[:1]:
+            name = f"autoencoder/{unit}/{repetition}"
             training = replace(config.training, angle_unit=unit)
-
-            def make(key: str, weight: float, t: Training = training, r: int = repetition) -> Task:
-                return learned_task(context, key, plan=sequential_plan(t, weight), repetition=r)
-
-            curves[f"autoencoder/{unit}/{repetition}"] = make
+            curves.append(Curve(name, config.radar_weights, training, repetition))
     phases = [2 * math.pi * i / config.num_phases for i in range(config.num_phases)]
     points = [(rho, phase) for rho in config.rhos for phase in phases]
     task = baseline_task(context, "baseline", points)
@@ -59,16 +55,16 @@ def run_tradeoff(context: RunContext) -> Result:
         rho=[rho for rho, _ in points],
         phase_rad=[phase for _, phase in points],
     )
-    series, weights = run_curves(context, curves, "autoencoders")
+    series, weights = run_curves(context, curves)
     return finished(context, [*series, baseline], started, weights)
 
 
 def _tradeoff(context: RunContext) -> Result:
-    """Fig. 2's stored result, whose autoencoders Figs. 3 and 4 show."""
+    """Fig. 2's stored result, whose autoencoders Figs. 3 and 4 show and others compare with."""
     stored = load_result("p1-fig2", context.results)
     if stored.preset != context.preset:
         raise ValueError(
-            f"{context.figure} shows the autoencoders of p1-fig2 and needs it at the preset "
+            f"{context.figure} needs the autoencoders of p1-fig2 at the preset "
             f"{context.preset!r}, got {stored.preset!r}: run "
             f"`isaclib run p1-fig2 --preset {context.preset}` first"
         )
@@ -171,21 +167,15 @@ def run_impaired(context: RunContext) -> Result:
         with and without knowledge of the spacings, ``baseline/cumulative/known/0``.
     """
     started, config = time.perf_counter(), context.config
-    curves: dict[str, Callable[[str, float], Task]] = {}
+    curves = []
     for draw in range(config.learned_draws):
-        for model in config.models:
-
-            def make(
-                key: str,
-                weight: float,
-                impairment: Impairment = Impairment(model, config.std_wavelengths, draw),  # noqa: B008
-            ) -> Task:
-                plan = sequential_plan(config.training, weight)
-                return learned_task(context, key, plan=plan, repetition=0, impairment=impairment)
-
-            curves[f"autoencoder/{model}/{draw}"] = make
+        for index, model in enumerate(config.models):
+            radar_weights = config.other_radar_weights if index else config.radar_weights
+            impairment = Impairment(model, config.std_wavelengths, draw)
+            name = f"autoencoder/{model}/{draw}"
+            curves.append(Curve(name, radar_weights, config.training, impairment=impairment))
     baselines = _impaired_baselines(context)
-    series, weights = run_curves(context, curves, "autoencoders")
+    series, weights = run_curves(context, curves)
     return finished(context, [*series, *baselines], started, weights)
 
 
@@ -222,8 +212,8 @@ def _impaired_baselines(context: RunContext) -> list[Series]:
 def run_sequential(context: RunContext) -> Result:
     """Sec. IV-C: sequential against joint training of the radar receiver networks.
 
-    Joint training is given as many samples a network (a third of the steps), and as many steps in
-    all.
+    The sequential ones are those of Fig. 2. Joint training is given as many samples a network (a
+    third of the steps), and as many steps in all.
 
     Args:
         context: Preset, seed, device and folders.
@@ -233,19 +223,27 @@ def run_sequential(context: RunContext) -> Result:
         ``joint, equal steps/0``, and of their beams with model-based receivers.
     """
     started, config = time.perf_counter(), context.config
-    curves: dict[str, Callable[[str, float], Task]] = {}
+    stored = _tradeoff(context)
+    series = []
     for repetition in range(config.training.repetitions):
-        for name, length in {"sequential": 0, **JOINT_SCHEDULES}.items():
-
-            def make(key: str, weight: float, n: int = length, r: int = repetition) -> Task:
-                plan = sequential_plan(config.training, weight)
-                if n:
-                    plan = replace(plan, stages=("joint",), steps=n * plan.steps)
-                return learned_task(context, key, plan=plan, repetition=r)
-
-            curves[f"{name}/{repetition}"] = make
-    series, weights = run_curves(context, curves, "schedules")
-    return finished(context, series, started, weights)
+        curve = stored[f"autoencoder/{config.training.angle_unit}/{repetition}"]
+        keep = [curve["omega_r"].values.index(weight) for weight in config.radar_weights]
+        quantities = {name: _subset(q, keep) for name, q in curve.quantities.items()}
+        series.append(Series(f"sequential/{repetition}", quantities))
+    curves = [
+        Curve(
+            f"{name}/{repetition}",
+            config.radar_weights,
+            config.training,
+            repetition,
+            stages=("joint",),
+            length=length,
+        )
+        for repetition in range(config.training.repetitions)
+        for name, length in JOINT_SCHEDULES.items()
+    ]
+    joint, weights = run_curves(context, curves)
+    return finished(context, [*series, *joint], started, weights)
 
 
 def run_maprt(context: RunContext) -> Result:
