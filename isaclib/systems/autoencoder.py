@@ -111,7 +111,7 @@ class Autoencoder(nn.Module):
         Returns:
             ``[order]``, complex64, of unit average power.
         """
-        messages = torch.eye(self.order, device=self.sectors.device)
+        messages = torch.eye(self.order, dtype=self.sectors.dtype, device=self.sectors.device)
         symbols = torch.view_as_complex(self.encoder(messages))
         return symbols / symbols.abs().square().mean().sqrt()
 

@@ -90,12 +90,12 @@ def _radar_loss(
 
     Targets are present with probability 1/2. Which samples have one does not matter, only how
     many: these come first, and the others, which are noise alone, are drawn only where a loss
-    looks at them.
+    looks at them. At least one sample is of each kind, which matters for tiny batches alone.
     """
     beam, symbols = transmission
     batch, stage, p_present = objective.batch, objective.stage, 0.5
     coins = torch.rand(batch, generator=generator, device=generator.device)
-    hits = max(int((coins < p_present).sum()), 1)
+    hits = min(max(int((coins < p_present).sum()), 1), batch - 1)
     realization = channel.draw(hits, generator, present=True)
     echo = as_real(channel(beam, symbols[:hits], realization))
     theta = realization.theta
