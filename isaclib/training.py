@@ -84,6 +84,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
             warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+            # What a finished run that is resumed has left to do.
+            warnings.filterwarnings("ignore", ".*across ranks is zero.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
             yield
     finally:
@@ -112,7 +114,7 @@ def train(
 ) -> None:
     """Train a module, or go on where an earlier call in the same directory was stopped.
 
-    The curve of whatever the module logs is in ``metrics.csv`` below ``directory``.
+    What the module logs is in ``log/version_*/metrics.csv`` below ``directory``, a file a call.
 
     Args:
         module: What to train, in place. Its ``training_step`` is given the index of the step.
@@ -146,7 +148,7 @@ def train(
             max_steps=schedule.steps,
             reload_dataloaders_every_n_epochs=1,
             callbacks=callbacks,
-            logger=CSVLogger(directory, name="log", version=""),
+            logger=CSVLogger(directory, name="log"),
             enable_model_summary=False,
             enable_progress_bar=schedule.progress,
             log_every_n_steps=min(schedule.block, LOG_EVERY),
