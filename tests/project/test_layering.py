@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
-    "plotting": {"results"},
+    "plotting": {*SIGNAL, "results"},
     "sweep": {"results"},
     "experiments": {*SIGNAL, "training", "systems", "results", "plotting", "sweep", "claims"},
     "claims": {"results", "experiments"},
