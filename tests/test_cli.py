@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -292,6 +293,26 @@ def test_claims_report_all_that_can_be_tested_when_a_result_is_missing():
     outcome = isaclib("claims")
     assert outcome.exit_code == 1
     assert "no result" in words(outcome.stdout)
+
+
+def test_two_figures_of_one_id_are_a_mistake(monkeypatch):
+    monkeypatch.setattr(fake_paper, "FIGURES", fake_paper.FIGURES[:1] * 2)
+    assert "unique ids, got 'p9-fig1' twice" in refused("list")
+
+
+def test_the_real_registry_has_every_preset_of_every_figure(monkeypatch):
+    monkeypatch.undo()
+    for name, spec in experiments.figures().items():
+        assert name == spec.id
+        assert name.startswith(f"{spec.paper}-")
+        assert set(spec.presets) == set(experiments.PRESETS)
+        for config in spec.presets.values():
+            json.dumps(dataclasses.asdict(config), allow_nan=False)
+    known = set(experiments.figures())
+    for claim in claims.claims():
+        assert set(claim.needs) <= known
+        assert claim.statement
+        assert claim.criterion
 
 
 # As a program

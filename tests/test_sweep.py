@@ -15,6 +15,7 @@ import pytest
 import sweep_tasks
 from rich.console import Console
 
+from isaclib import _cluster
 from isaclib._display import display, duration
 from isaclib._interrupt import Interrupted, stop_signals
 from isaclib._progress import report, share
@@ -307,6 +308,21 @@ def test_an_existing_scheduler_gives_the_same_results_and_stays(tmp_path, schedu
     assert fresh == run_here(sweep_tasks.simulate, changed, tmp_path / "here")[0]
 
 
+@pytest.mark.parametrize(
+    ("threads", "advice"),
+    [([], "has no workers yet"), ([1, 4], "has 4 threads; tasks that train"), ([1, 1], "")],
+)
+def test_workers_that_do_not_suit_are_spoken_of(capsys, threads, advice):
+    class Client:
+        def scheduler_info(self):
+            return {"workers": {str(i): {"nthreads": n} for i, n in enumerate(threads)}}
+
+    _cluster._advise(Client(), "tcp://host:1")
+    said = capsys.readouterr().err
+    assert advice in said
+    assert bool(said) == bool(advice)
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "no address"])
 def test_a_scheduler_that_is_not_there_is_a_clear_error(tmp_path, address, monkeypatch):
     monkeypatch.setattr("isaclib._cluster.CONNECT_TIMEOUT", "1s")
@@ -321,6 +337,7 @@ import sys
 from pathlib import Path
 import sweep_tasks
 from rich.console import Console
+from isaclib import _cluster
 from isaclib._display import display, duration
 from isaclib._interrupt import Interrupted, stop_signals
 from isaclib.sweep import Sweep, Task
