@@ -12,7 +12,12 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from isaclib._validation import check_positive_int, check_probability
+from isaclib._validation import (
+    check_nonnegative_int,
+    check_one_of,
+    check_positive_int,
+    check_probability,
+)
 from isaclib.arrays import Sector
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.detection import Threshold, maprt, threshold
@@ -149,6 +154,8 @@ class Measurement:
         check_probability("p_fa", self.p_fa)
         check_positive_int("block", self.block)
         check_positive_int("samples", self.samples)
+        check_nonnegative_int("seed", self.seed)
+        check_one_of("device", self.device, ("cpu", "cuda"))
         if self.samples % self.block:
             raise ValueError(
                 f"samples must be a multiple of block={self.block}, got {self.samples}"

@@ -203,13 +203,13 @@ def test_gradients_through_the_channels_equal_finite_differences(stage, network)
     directions = [torch.randn(p.shape, generator=generator).double() for p in parameters]
     slope = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True))
 
+    @torch.no_grad()
     def moved(step):
-        with torch.no_grad():
-            for parameter, direction in zip(parameters, directions, strict=True):
-                parameter += step * direction
-            value = float(loss_of(model, objective, channels=channels))
-            for parameter, direction in zip(parameters, directions, strict=True):
-                parameter -= step * direction
+        for parameter, direction in zip(parameters, directions, strict=True):
+            parameter.add_(step * direction)
+        value = float(loss_of(model, objective, channels=channels))
+        for parameter, direction in zip(parameters, directions, strict=True):
+            parameter.sub_(step * direction)
         return value
 
     # Small enough not to step over a kink of a ReLU.
@@ -283,6 +283,7 @@ def test_any_batch_has_a_finite_loss(batch, stage, step, weight):
     assert math.isfinite(float(loss.detach()))
 
 
+@torch.no_grad()
 def test_the_samples_of_a_step_depend_on_seed_stage_and_step_alone():
     model, objective = a_model(), Objective("joint", 0.5, 50)
     torch.manual_seed(0)
