@@ -1,0 +1,110 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_paper
+import pytest
+import sweep_tasks
+
+from isaclib import __version__, claims, experiments
+from isaclib.results import load_result
+
+SUPPORT = Path(fake_paper.__file__).parent
+ROOT = SUPPORT.parents[1]
+
+
+@pytest.fixture(autouse=True)
+def fake_registry(monkeypatch, tmp_path):
+    monkeypatch.setattr(experiments, "PAPER_MODULES", ("fake_paper",))
+    monkeypatch.setattr(claims, "CLAIM_MODULES", ("fake_paper",))
+    monkeypatch.setenv("ISACLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("ISACLIB_STATE", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+PROGRAM = """
+import sys
+from isaclib import cli, claims, experiments
+
+if __name__ == "__main__":
+    experiments.PAPER_MODULES = claims.CLAIM_MODULES = ("fake_paper",)
+    cli.main()
+"""
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"}
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_module_is_the_command():
+    done = python("-m", "isaclib", "--version")
+    assert (done.returncode, done.stdout.strip()) == (0, f"isaclib {__version__}")
+    done = python("-m", "isaclib", "run", "nothing")
+    assert done.returncode == 2
+    assert done.stderr.startswith("isaclib: error: ")
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy():
+    done = python("-X", "importtime", "-m", "isaclib", "--help")
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert imported.isdisjoint({"torch", "numpy", "matplotlib", "pytorch_lightning", "distributed"})
+
+
+def test_output_into_a_closed_pipe_is_no_error_worth_a_traceback(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = subprocess.run(
+        f"{sys.executable} program.py claims --json | true",
+        shell=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("workers", "signum", "status"), [(0, signal.SIGINT, 130), (2, signal.SIGTERM, 143)]
+)
+def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, monkeypatch, workers, signum, status):
+    go = tmp_path / "go"
+    program = PROGRAM.replace(
+        "    cli.main()",
+        "    import fake_paper\n"
+        f"    fake_paper.PRESETS['desk'] = fake_paper.Config(3, wait={str(go)!r})\n"
+        "    cli.main()",
+    )
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, "program.py", "run", "p9-fig1", "--workers", str(workers)]
+    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    sweep_tasks.wait_for_any(tmp_path, "runs/*/x-2/calls")
+    for x in (0, 1):
+        sweep_tasks.wait_for_any(tmp_path, f"runs/*/x-{x}.json")
+    process.send_signal(signum)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    assert "the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "results" / "p9" / "p9-fig1.json").exists()
+
+    go.touch()
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, check=True, timeout=120
+    )
+    assert "going on from what is in" in done.stderr
+    assert load_result("p9-fig1")["squares"]["y"].values == [0.0, 1.0, 4.0]
+    (calls,) = tmp_path.glob("runs/*/x-0/calls")
+    assert len(calls.read_text().splitlines()) == 1
