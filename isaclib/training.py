@@ -7,18 +7,23 @@ killed, even by SIGKILL, ends in the same weights, bit for bit, on the same mach
 """
 
 import contextlib
+import io
 import logging
 import signal
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
-from torch.utils.data import DataLoader
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.utils.data import DataLoader, Dataset
 
+from isaclib._files import write_atomically
 from isaclib._validation import check_one_of, check_positive_int
 
 CHECKPOINT = "last.ckpt"
@@ -49,27 +54,65 @@ class Schedule:
         check_positive_int("block", self.block)
 
 
+class _NextSteps(Dataset[int]):
+    """Indices of the steps that come next, read off the trainer when each is about to begin.
+
+    A checkpoint restores the trainer's step together with weights and optimizer, so the samples
+    always belong to the state that they train, wherever in a block Lightning goes on.
+    """
+
+    def __init__(self, trainer: Trainer, count: int) -> None:
+        self.trainer, self.count = trainer, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, _: int) -> int:
+        return self.trainer.global_step
+
+
 class StepIndices(LightningDataModule):
     """A data set of step indices: the samples themselves are simulated inside the step.
 
     Args:
-        steps: Number of steps in all.
         block: Steps in one block, which is what Lightning calls an epoch.
     """
 
-    def __init__(self, steps: int, block: int) -> None:
+    def __init__(self, block: int) -> None:
         super().__init__()
-        self.steps, self.block = steps, block
+        self.block = block
 
     def train_dataloader(self) -> DataLoader[int]:
-        """Indices of the next block.
+        """Indices of one block.
 
         Returns:
-            A loader of single integers that goes on where the trainer stands.
+            A loader of single integers, each the number of steps done when it is read.
         """
-        first = self.trainer.global_step if self.trainer else 0
-        last = min(first + self.block, self.steps)
-        return DataLoader(range(first, last), batch_size=None)  # type: ignore[arg-type]
+        if self.trainer is None:
+            raise RuntimeError("StepIndices must be attached to a trainer before it is read")
+        return DataLoader(_NextSteps(self.trainer, self.block), batch_size=None)
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are replaced as a whole, on any file system.
+
+    Lightning's own are written in the system's temporary folder and moved; where that is another
+    file system, the move is a copy, and a kill in the middle of it would cost the run.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint, or leave the one before.
+
+        Args:
+            checkpoint: What to write.
+            path: Where.
+            storage_options: Not used.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), content.getvalue())
 
 
 @contextlib.contextmanager
@@ -84,8 +127,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
             warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")
-            # What a finished run that is resumed has left to do.
-            warnings.filterwarnings("ignore", ".*across ranks is zero.*")
+            # The loader reads the trainer's step: wherever it goes on, it is at the right one.
+            warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before.*")
             warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
             yield
     finally:
@@ -139,14 +182,14 @@ def train(
     ]
     if schedule.progress:
         callbacks.append(RichProgressBar())
-    blocks = -(-schedule.steps // schedule.block)
     with _quiet_lightning():
         trainer = Trainer(
             accelerator=accelerator,
             devices=1,
-            max_epochs=blocks,
+            # Steps alone end the training: Lightning counts an empty epoch when it resumes.
+            max_epochs=-1,
             max_steps=schedule.steps,
-            reload_dataloaders_every_n_epochs=1,
+            plugins=[_AtomicCheckpoints()],
             callbacks=callbacks,
             logger=CSVLogger(directory, name="log"),
             enable_model_summary=False,
@@ -157,7 +200,7 @@ def train(
         with _interruptible(trainer):
             trainer.fit(
                 module,
-                datamodule=StepIndices(schedule.steps, schedule.block),
+                datamodule=StepIndices(schedule.block),
                 ckpt_path=latest if latest.exists() else None,
                 weights_only=True,
             )
