@@ -80,4 +80,4 @@ lock: $(READY)  ## write requirements.lock from what the environment holds
 
 clean:  ## remove the built site and caches (the environment, runs/ and results/ stay)
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
-	find isaclib tests chapters benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
+	find $(wildcard isaclib tests chapters benchmarks tools) -name __pycache__ -prune -exec rm -rf {} +
