@@ -24,6 +24,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader, Dataset
 
 from isaclib._files import write_atomically
+from isaclib._progress import report
 from isaclib._validation import check_one_of, check_positive_int
 
 CHECKPOINT = "last.ckpt"
@@ -93,6 +94,13 @@ class StepIndices(LightningDataModule):
         return DataLoader(_NextSteps(self.trainer, self.block), batch_size=None)
 
 
+class _BlockProgress(RichProgressBar):
+    """Lightning's progress bar, which would call a block an epoch of "-2"."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Block {current_epoch + 1}"
+
+
 class _AtomicCheckpoints(TorchCheckpointIO):
     """Checkpoints that are replaced as a whole, on any file system.
 
@@ -113,6 +121,13 @@ class _AtomicCheckpoints(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_atomically(Path(path), content.getvalue())
+
+
+class _Reporter(Callback):
+    """Tells a sweep's progress bar how far the training got, block by block."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        report(trainer.global_step / trainer.max_steps)
 
 
 @contextlib.contextmanager
@@ -181,7 +196,7 @@ def train(
         )
     ]
     if schedule.progress:
-        callbacks.append(RichProgressBar())
+        callbacks.append(_BlockProgress())
     with _quiet_lightning():
         trainer = Trainer(
             accelerator=accelerator,

@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import LightningModule
 
 from isaclib import losses
+from isaclib._progress import share
 from isaclib._validation import check_one_of, check_positive, check_range
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import step_generator
@@ -231,7 +232,8 @@ def train_autoencoder(
         device: ``"cpu"`` or ``"cuda"``.
         progress: Whether to show a progress bar.
     """
-    for stage in plan.stages:
+    count = len(plan.stages)
+    for index, stage in enumerate(plan.stages):
         module = AutoencoderTraining(
             model,
             radar,
@@ -240,5 +242,6 @@ def train_autoencoder(
             seed=seed,
             learning_rate=plan.learning_rate,
         )
-        train(module, Schedule(plan.steps, progress=progress), directory / stage, device=device)
+        with share(index / count, (index + 1) / count):
+            train(module, Schedule(plan.steps, progress=progress), directory / stage, device=device)
     model.requires_grad_(True)
