@@ -266,6 +266,15 @@ def test_training_says_nothing_but_its_progress(tmp_path, capfd, recwarn):
     assert [str(w.message) for w in recwarn] == []
 
 
+def test_progress_is_shown_block_by_block_where_it_is_asked_for(tmp_path, capfd):
+    objective = Objective("angle", PLAN.radar_weight, PLAN.batch)
+    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, objective, seed=SEED)
+    train(module, Schedule(4, 2, progress=True), tmp_path)
+    shown = "".join(capfd.readouterr())
+    assert "Block 2" in shown
+    assert "-2" not in shown
+
+
 # The golden log
 
 
