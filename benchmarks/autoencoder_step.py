@@ -1,0 +1,191 @@
+"""How fast one training step of the P1 autoencoder is, and what Lightning adds to it.
+
+Three versions are timed at batch 10,000, simulation included:
+
+- *literal*: the paper's formulas one by one, every sample with its own pass through encoder and
+  beamformer, echoes simulated and all three radar networks run for every sample;
+- *step*: :func:`isaclib.systems.autoencoder_training.stage_loss` in a bare loop;
+- *lightning*: the same through :func:`isaclib.training.train`.
+
+Run as ``python benchmarks/autoencoder_step.py [--output FILE.json]`` on an idle machine.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from isaclib import losses
+from isaclib.channels import CommunicationChannel, RadarChannel
+from isaclib.experiments.p1_config import Scenario
+from isaclib.noise import NOISE_POWER, complex_normal, gain_variance
+from isaclib.systems.autoencoder import SEQUENTIAL, Autoencoder, Stage, as_real
+from isaclib.systems.autoencoder_training import (
+    AutoencoderTraining,
+    Objective,
+    stage_loss,
+    training_generator,
+)
+from isaclib.training import Schedule, train
+
+BATCH = 10_000
+RADAR_WEIGHT = 0.09
+WARM_UP = 20
+
+
+def literal_loss(
+    model: Autoencoder,
+    radar: RadarChannel,
+    communication: CommunicationChannel,
+    stage: Stage,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Loss of one mini-batch, written from the paper's equations without a thought for speed.
+
+    Args:
+        model: The six networks.
+        radar: Radar channel.
+        communication: Communication channel.
+        stage: Training stage.
+        generator: Source of randomness.
+
+    Returns:
+        ``[]``, float32. Loss.
+    """
+    messages = torch.randint(model.order, (BATCH,), generator=generator)
+    symbols = torch.view_as_complex(model.encoder(functional.one_hot(messages, 4).float()))
+    symbols = symbols / symbols.abs().square().mean().sqrt()
+    real, imag = model.beamformer(model.sectors.expand(BATCH, -1)).chunk(2, dim=-1)
+    beam = torch.complex(real, imag)
+    signal = beam / torch.linalg.vector_norm(beam, dim=-1, keepdim=True) * symbols[:, None]
+
+    def steering(theta: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-2j * torch.pi * radar.positions.float() * torch.sin(theta)[:, None])
+
+    angle = communication.sector.sample(BATCH, generator)
+    beta = complex_normal((BATCH,), gain_variance(communication.snr_db), generator=generator)
+    response = beta * (steering(angle) * signal).sum(-1)
+    received = response + complex_normal((BATCH,), NOISE_POWER, generator=generator)
+    scores = model.decode(received, response / symbols)
+    comm = losses.categorical_cross_entropy(scores, messages)
+
+    theta = radar.sector.sample(BATCH, generator)
+    present = torch.rand(BATCH, generator=generator) < 0.5
+    alpha = complex_normal((BATCH,), gain_variance(radar.snr_db), generator=generator)
+    a = steering(theta)
+    channel = alpha[:, None, None] * a[:, :, None] * a[:, None, :]
+    clean = (channel @ signal[:, :, None]).squeeze(-1)
+    noise = complex_normal((BATCH, model.num_antennas), NOISE_POWER, generator=generator)
+    echo = as_real(present[:, None] * clean + noise)
+    logits, estimate, sigma = (
+        f(echo) for f in (model.detect, model.estimate_angle, model.estimate_sigma)
+    )
+    part = {
+        "angle": 0.5 * (torch.rad2deg(estimate - theta)[present]).square().mean(),
+        "uncertainty": 0.5 * losses.gaussian_nll(estimate[present], sigma[present], theta[present]),
+        "presence": losses.binary_cross_entropy(logits, present),
+    }[stage]
+    return losses.isac_loss(part, comm, RADAR_WEIGHT)
+
+
+def time_loop(
+    loss: Callable[[int], torch.Tensor], model: Autoencoder, stage: Stage, steps: int
+) -> float:
+    """Median time of a step of a bare training loop.
+
+    Args:
+        loss: Loss of the step with an index.
+        model: What is trained.
+        stage: Training stage.
+        steps: Steps to time.
+
+    Returns:
+        Time [s].
+    """
+    model.requires_grad_(False)
+    parameters = list(model.trained_parameters(stage))
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.Adam(parameters, lr=0.01, fused=True)
+    times = []
+    for index in range(WARM_UP + steps):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        loss(index).backward()
+        optimizer.step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM_UP:])
+
+
+def time_lightning(module: AutoencoderTraining, steps: int) -> float:
+    """Mean time of a step through Lightning, checkpoints and log included.
+
+    Args:
+        module: What is trained.
+        steps: Steps to time, after a first call that is not.
+
+    Returns:
+        Time [s].
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        train(module, Schedule(WARM_UP), Path(folder) / "warm-up")
+        start = time.perf_counter()
+        train(module, Schedule(steps), Path(folder) / "timed")
+        return (time.perf_counter() - start) / steps
+
+
+def main() -> None:
+    """Time all versions and stages, print a table, and write it as JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--steps", type=int, default=500)
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--output", type=Path)
+    options = arguments.parse_args()
+    torch.set_num_threads(options.threads)
+    scenario = Scenario()
+    radar, communication = scenario.channels(scenario.nominal_positions())
+    rows = []
+    for stage in SEQUENTIAL:
+        model = scenario.autoencoder(0)
+        objective = Objective(stage, RADAR_WEIGHT, BATCH)
+
+        def literal(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
+            return literal_loss(m, radar, communication, s, training_generator(0, s, index, "cpu"))
+
+        def fast(index: int, m: Autoencoder = model, o: Objective = objective) -> torch.Tensor:
+            return stage_loss(
+                m, radar, communication, o, training_generator(0, o.stage, index, "cpu")
+            )
+
+        row = {
+            "stage": stage,
+            "literal_ms": 1e3 * time_loop(literal, model, stage, options.steps // 5),
+            "step_ms": 1e3 * time_loop(fast, model, stage, options.steps),
+        }
+        module = AutoencoderTraining(model, radar, communication, objective, seed=0)
+        row["lightning_ms"] = 1e3 * time_lightning(module, options.steps)
+        rows.append({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()})
+        print(rows[-1])
+    report = {
+        "batch": BATCH,
+        "threads": options.threads,
+        "steps": options.steps,
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "rows": rows,
+    }
+    if options.output:
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
