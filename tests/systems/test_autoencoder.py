@@ -241,16 +241,17 @@ def terms(model, batch):
 
 
 @STAGES
+@pytest.mark.parametrize("weight", [0.3, 1.0])
 @torch.no_grad()
-def test_losses_are_the_expectations_of_the_paper(stage):
-    model, batch, weight = a_model(), 50_000, 0.3
+def test_losses_are_the_expectations_of_the_paper(stage, weight):
+    model, batch = a_model(), 50_000
     radar, communication = terms(model, batch)
     samples = (weight * radar[stage] + (1 - weight) * communication).double()
     found = float(loss_of(model, Objective(stage, weight, batch, "rad")))
     # Two independent sample means of the same expectation.
     tolerance = 4.5 * float(samples.std()) * math.sqrt(2 / batch)
     assert found == pytest.approx(float(samples.mean()), abs=tolerance)
-    assert tolerance < 0.1 * abs(found)
+    assert tolerance < 0.2 * abs(found)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
@@ -308,6 +309,9 @@ def step_of(stage, weight=0.5):
     optimizer = module.configure_optimizers()
     module.training_step(0).backward()
     optimizer.step()
+    frozen = set(NETWORKS) - set(TRAINED[stage])
+    for name in frozen:
+        assert all(p.grad is None for p in model.get_submodule(name).parameters())
     return {k.split(".")[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
 
 
