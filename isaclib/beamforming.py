@@ -5,6 +5,7 @@ import math
 import torch
 
 from isaclib.arrays import Sector, steering_vector
+from isaclib.sectors import Windows
 
 FIELD_OF_VIEW = Sector(-90.0, 90.0)
 """The angles that a linear array can tell apart."""
@@ -101,3 +102,62 @@ def combine_beams(
     if bool((norm < torch.finfo(real).eps).any()):
         raise ValueError("rho and phase must not make the two beams cancel, but they do")
     return math.sqrt(energy) * mixed / norm
+
+
+SINGULAR = 1e-12
+"""Ratio of the extreme eigenvalues of A* A^T below which A does not tell its elements apart."""
+
+
+def precoder(steering: torch.Tensor) -> torch.Tensor:
+    r"""Matrix whose columns add up to the least-squares beam of any sector, P2 Sec. IV-B.
+
+    It solves :math:`(\mathbf{A}^*\mathbf{A}^\top)\mathbf{M} = \mathbf{A}^*`, in double precision
+    and without an explicit inverse, so that Eq. (4) becomes :math:`\mathbf{M}\mathbf{b}`.
+
+    Args:
+        steering: ``[grid, antennas]``, complex. Steering vectors of the grid angles, A^T.
+
+    Returns:
+        ``[antennas, grid]``, complex128. The precoder M, differentiable.
+
+    Raises:
+        ValueError: If the steering vectors are not finite or do not span the antennas, so that
+            A* A^T is singular.
+    """
+    steering = steering.to(torch.complex128)
+    gram = steering.mH @ steering
+    eigenvalues = torch.linalg.eigvalsh(torch.nan_to_num(gram.detach()))
+    ratio = float(eigenvalues[0] / eigenvalues[-1])
+    if not ratio > SINGULAR or not bool(torch.isfinite(eigenvalues[-1])):
+        raise ValueError(
+            "steering must hold finite vectors that span the antennas, but A* A^T is singular for "
+            f"this one of shape {tuple(steering.shape)}: its eigenvalues have the ratio {ratio:.3g}"
+        )
+    return torch.linalg.solve(gram, steering.mH)
+
+
+def window_beams(
+    precoder: torch.Tensor, windows: Windows, *, dtype: torch.dtype = torch.complex64
+) -> torch.Tensor:
+    r"""Least-squares beams of many sectors at once, each of unit power.
+
+    .. math:: \mathbf{v} = \mathbf{M}\mathbf{b} / \|\mathbf{M}\mathbf{b}\|
+
+    A sector's beam is the sum of neighbouring columns of M, so it is a difference of one cumulative
+    sum along the grid, whatever the number of sectors.
+
+    Args:
+        precoder: ``[antennas, grid]``, complex. From :func:`precoder`.
+        windows: Sectors on the grid.
+        dtype: Complex dtype of the result.
+
+    Returns:
+        ``[batch, antennas]`` of ``dtype``, differentiable.
+    """
+    columns = precoder.mT
+    sums = torch.cat([columns.new_zeros(1, columns.shape[-1]), columns.cumsum(0)])
+    beams = sums.index_select(0, windows.stop) - sums.index_select(0, windows.start)
+    # The norm of the real and imaginary parts is the same, and a complex one is slow in PyTorch.
+    parts = torch.view_as_real(beams.to(dtype)).flatten(-2)
+    norm = torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
+    return torch.view_as_complex((parts / norm).unflatten(-1, (-1, 2)))

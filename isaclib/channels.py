@@ -11,6 +11,7 @@ import torch
 
 from isaclib.arrays import Sector, steering_vector
 from isaclib.noise import NOISE_POWER, complex_normal, gain_variance
+from isaclib.sectors import SectorBatch
 
 
 def _illumination(beam: torch.Tensor, steering: torch.Tensor) -> torch.Tensor:
@@ -142,6 +143,8 @@ class RadarChannel:
         batch: int,
         generator: torch.Generator,
         present: bool | None = None,
+        *,
+        sectors: SectorBatch | None = None,
     ) -> RadarRealization:
         """Draw a batch of realizations.
 
@@ -150,12 +153,13 @@ class RadarChannel:
             generator: Source of randomness; its device is the device of the result.
             present: Whether there is a target in every sample (True) or in none (False); where
                 not given, in each with probability 1/2.
+            sectors: A sector for each sample, in place of the channel's one; P2 trains on such.
 
         Returns:
             The realization.
 
         Raises:
-            ValueError: If ``batch`` is not a positive integer.
+            ValueError: If ``batch`` is not a positive integer, or not the number of ``sectors``.
         """
         _check_batch(batch)
         device = generator.device
@@ -164,7 +168,7 @@ class RadarChannel:
         else:
             indicator = torch.full((batch,), present, device=device)
         return RadarRealization(
-            theta=self.sector.sample(batch, generator),
+            theta=(sectors or self.sector).sample(batch, generator),
             gain=complex_normal((batch,), gain_variance(self.snr_db), generator=generator),
             present=indicator,
             noise=complex_normal((batch, len(self.positions)), NOISE_POWER, generator=generator),

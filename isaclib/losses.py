@@ -4,8 +4,13 @@ Each takes what the networks put out before their last nonlinearity where that i
 safer (logits), and returns the mean over the batch.
 """
 
+import math
+from typing import Literal
+
 import torch
 from torch.nn import functional
+
+AngleUnit = Literal["deg", "rad"]
 
 
 def binary_cross_entropy(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
@@ -40,17 +45,21 @@ def gaussian_nll(estimate: torch.Tensor, sigma: torch.Tensor, theta: torch.Tenso
     return torch.mean(torch.log(sigma) + (theta - estimate).square() / (2 * sigma.square()))
 
 
-def mean_squared_error(estimate: torch.Tensor, theta: torch.Tensor) -> torch.Tensor:
+def mean_squared_error(
+    estimate: torch.Tensor, theta: torch.Tensor, unit: AngleUnit = "rad"
+) -> torch.Tensor:
     """Mean squared angle error, P1 Sec. IV-C without the factor p(t = 1).
 
     Args:
         estimate: ``[batch]``, real. Angle estimate [rad].
         theta: ``[batch]``, real. True angle [rad].
+        unit: Unit whose square the error is in.
 
     Returns:
-        ``[]``, real [rad^2].
+        ``[]``, real [rad^2 or degrees^2].
     """
-    return functional.mse_loss(estimate, theta)
+    error = functional.mse_loss(estimate, theta)
+    return error if unit == "rad" else math.degrees(1) ** 2 * error
 
 
 def categorical_cross_entropy(logits: torch.Tensor, messages: torch.Tensor) -> torch.Tensor:

@@ -6,9 +6,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isaclib.arrays import Sector, beampattern, element_positions, impaired_positions
-from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
+from isaclib.arrays import (
+    Sector,
+    beampattern,
+    element_positions,
+    impaired_positions,
+    steering_vector,
+)
+from isaclib.beamforming import (
+    FIELD_OF_VIEW,
+    combine_beams,
+    least_squares_beam,
+    precoder,
+    window_beams,
+)
 from isaclib.noise import complex_normal, step_generator
+from isaclib.sectors import RandomSectors, Windows, grid_windows
 
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)
 sectors = (
@@ -147,6 +160,51 @@ def test_the_sector_beams_of_p1_share_the_energy_as_rho_says():
     assert towards == sorted(towards, reverse=True)
 
 
+# Beams of many sectors at once, P2 Eq. (4)
+
+
+def random_steering(grid_size, antennas=5):
+    return complex_normal(
+        (grid_size, antennas),
+        generator=step_generator(0, "steering", grid_size),
+        dtype=torch.complex128,
+    )
+
+
+@settings(max_examples=20)
+@given(st.integers(5, 60))
+def test_the_precoder_is_the_pseudo_inverse(grid_size):
+    steering = random_steering(grid_size)
+    found = precoder(steering)
+    np.testing.assert_allclose(found.numpy(), np.linalg.pinv(steering.numpy()), atol=1e-8)
+
+
+@pytest.mark.parametrize("grid_size", [156, 500])
+def test_each_sector_of_a_batch_gets_its_least_squares_beam(grid_size):
+    positions = impaired_positions(
+        16, 1 / 30, reference="center", generator=step_generator(0, "", 0)
+    )
+    grid = FIELD_OF_VIEW.grid(grid_size)
+    sectors = RandomSectors().draw(40, step_generator(0, "sectors", 0))
+    beams = window_beams(precoder(steering_vector(grid, positions)), grid_windows(grid, sectors))
+    assert beams.dtype == torch.complex64
+    for beam, low, high in zip(beams, sectors.min.double(), sectors.max.double(), strict=True):
+        sector = Sector(math.degrees(low), math.degrees(high))
+        oracle = least_squares_beam(sector, positions, grid_size=grid_size)
+        torch.testing.assert_close(beam, oracle, atol=1e-5, rtol=0)
+
+
+def test_gradients_of_the_beams_equal_finite_differences():
+    windows = Windows(torch.tensor([0, 3, 3]), torch.tensor([4, 4, 12]))
+
+    def beams(parts):
+        matrix = precoder(torch.view_as_complex(parts))
+        return torch.view_as_real(window_beams(matrix, windows, dtype=torch.complex128))
+
+    parts = torch.view_as_real(random_steering(12)).clone().requires_grad_()
+    assert torch.autograd.gradcheck(beams, (parts,))
+
+
 # Bad input
 
 
@@ -188,3 +246,24 @@ def test_beams_that_cancel_are_refused():
     radar, _ = unit_beams()
     with pytest.raises(ValueError, match="rho and phase must not make the two beams cancel"):
         combine_beams(radar, -radar, 0.5)
+
+
+def broken(row, value):
+    steering = random_steering(9)
+    steering[row] = value
+    return steering
+
+
+@pytest.mark.parametrize(
+    "steering",
+    [
+        random_steering(4),  # fewer angles than antennas
+        random_steering(9)[:, [0, 1, 2, 3, 3]],  # two antennas that do the same
+        torch.zeros(9, 5, dtype=torch.complex64),
+        broken(2, math.nan),
+        broken(2, math.inf),
+    ],
+)
+def test_a_singular_matrix_is_refused(steering):
+    with pytest.raises(ValueError, match=r"steering must hold .* but A\* A\^T is singular"):
+        precoder(steering)

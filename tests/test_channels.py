@@ -13,6 +13,7 @@ from isaclib.channels import (
     target_echo,
 )
 from isaclib.noise import complex_normal, db_to_linear, step_generator
+from isaclib.sectors import RandomSectors
 
 K = 6
 POSITIONS = element_positions(K)
@@ -247,3 +248,24 @@ def test_a_beam_must_fit_the_array(shape):
     assert f"got {shape}" in str(e.value)
     with pytest.raises(ValueError, match="beam must have shape"):
         channel_state(data["beam"], data["theta"], data["gain"], POSITIONS)
+
+
+# A sector for each sample, as P2 trains
+
+
+def test_sectors_of_their_own_change_the_angles_alone():
+    channel = RadarChannel(element_positions(4), Sector(-40, -20), 0.0)
+    sectors = RandomSectors().draw(50, step_generator(0, "sectors", 0))
+    usual = channel.draw(50, step_generator(0, "draw", 0))
+    found = channel.draw(50, step_generator(0, "draw", 0), sectors=sectors)
+    for name in ("gain", "present", "noise"):
+        assert torch.equal(getattr(found, name), getattr(usual, name))
+    assert bool((found.theta >= sectors.min - 1e-6).all())
+    assert bool((found.theta <= sectors.max + 1e-6).all())
+
+
+def test_there_must_be_a_sector_for_each_sample():
+    channel = RadarChannel(element_positions(4), Sector(-40, -20), 0.0)
+    sectors = RandomSectors().draw(3, step_generator(0, "sectors", 0))
+    with pytest.raises(ValueError, match="count must be the number of sectors, 3, got 4"):
+        channel.draw(4, step_generator(0, "draw", 0), sectors=sectors)

@@ -132,3 +132,9 @@ def test_the_probability_of_a_target_is_inside_the_unit_interval(value):
 def test_the_radar_weight_lies_in_the_unit_interval(value):
     with pytest.raises(ValueError, match=rf"radar_weight must lie in \[0, 1\], got {value}"):
         isac_loss(torch.tensor(1.0), torch.tensor(1.0), value)
+
+
+def test_the_squared_error_in_degrees_is_that_of_the_angles_in_degrees():
+    found = mean_squared_error(ESTIMATE, THETA, "deg")
+    oracle = np.mean((np.degrees(ESTIMATE.numpy()) - np.degrees(THETA.numpy())) ** 2)
+    assert float(found) == pytest.approx(oracle)

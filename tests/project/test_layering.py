@@ -14,16 +14,20 @@ PACKAGE = Path(__file__).parents[2] / "isaclib"
 # The house, as design.md draws it: what each room may import besides the rooms' shared
 # helpers (leading underscore). A new room has to take its place here.
 ARRAYS = {"noise", "arrays"}
-SIGNAL = {*ARRAYS, "modulation", "channels", "beamforming", "detection", "losses", "metrics"}
+SECTORS = {*ARRAYS, "sectors"}
+SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estimation"}
+SIGNAL |= {"losses", "metrics"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
     "losses": set(),
     "metrics": set(),
     "arrays": {"noise"},
-    "channels": ARRAYS,
-    "beamforming": ARRAYS,
+    "sectors": ARRAYS,
+    "channels": SECTORS,
+    "beamforming": SECTORS,
     "detection": ARRAYS,
+    "estimation": SECTORS,
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
