@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
 from isaclib.arrays import Sector
 from isaclib.metrics import pareto_front
@@ -168,8 +169,31 @@ def plot_front(
     )
 
 
+def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Make axes logarithmic with ordinary numbers at 1, 2, 3 and 5 of each decade.
+
+    Args:
+        axes: Whose axes.
+        x: Whether the horizontal one.
+        y: Whether the vertical one.
+    """
+    for wanted, axis, scale in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
+        if wanted:
+            scale("log")
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+            axis.set_major_formatter(FormatStrFormatter("%g"))
+            axis.set_minor_formatter(NullFormatter())
+
+
 def annotate(
-    axes: Axes, series: Series, x: str, y: str, *, names: dict[float, str], key: str
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    names: dict[float, str],
+    key: str,
+    offset: tuple[int, int] = (7, -12),
 ) -> None:
     """Write a name beside chosen points of a curve.
 
@@ -180,6 +204,7 @@ def annotate(
         y: Quantity on the vertical axis.
         names: What to write at each value of ``key``.
         key: Quantity that chooses the points.
+        offset: Where to write, to the right of and above the point [typographic points].
     """
     for value, name in names.items():
         if value in series[key].values:
@@ -188,9 +213,9 @@ def annotate(
                 name,
                 (series[x].values[i], series[y].values[i]),
                 textcoords="offset points",
-                xytext=(5, -11),
+                xytext=offset,
                 fontsize=7.5,
-                color=COLORS["gray"],
+                color=COLORS["black"],
             )
 
 

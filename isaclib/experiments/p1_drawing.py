@@ -11,6 +11,7 @@ from isaclib.plotting import (
     annotate,
     name_source,
     new_figure,
+    plain_log_scale,
     plot_front,
     plot_points,
     shade_sector,
@@ -33,7 +34,7 @@ def _tradeoff_axes(axes: Axes, y: str) -> None:
     axes.set_xlabel(LABELS["ser"])
     axes.set_ylabel(LABELS[y])
     if y == "rmse_deg":
-        axes.set_yscale("log")
+        plain_log_scale(axes, y=True)
 
 
 def _named(result: Result, prefix: str, *, model_based: bool = False) -> list[Series]:
@@ -92,7 +93,9 @@ def draw_tradeoff(result: Result) -> Figure:
                     filled=False,
                 )
             names = {w: f"{WEIGHT}={w:g}" for w in (0.0, 0.01, 0.09, 1.0)}
-            annotate(axes, result["autoencoder/deg/0"], "ser", y, names=names, key="omega_r")
+            first = result["autoencoder/deg/0"]
+            offset = (7, -12) if y == "p_d" else (7, 6)
+            annotate(axes, first, "ser", y, names=names, key="omega_r", offset=offset)
             _tradeoff_axes(axes, y)
         panels[0].legend(loc="lower right")
         name_source(figure, result)
@@ -167,7 +170,8 @@ def draw_uncertainty(result: Result) -> Figure:
             finite = [v for v in values if v > 0]
             ends = (min(finite) * 0.9, max(finite) * 1.1)
             axes.plot(ends, ends, "--", color=COLORS["gray"], label=r"RMSE $=\sigma_{\hat\theta}$")
-            axes.set(xscale="log", yscale="log", xlabel=label, ylabel=LABELS["rmse_deg"])
+            plain_log_scale(axes, x=True, y=True)
+            axes.set(xlabel=label, ylabel=LABELS["rmse_deg"])
         panels[0].legend(loc="upper left")
         name_source(figure, result)
     return figure
@@ -262,7 +266,7 @@ def draw_sequential(result: Result) -> Figure:
             weights = curves[0]["omega_r"].values
             axes.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
             axes.set(xlabel=f"radar weight {WEIGHT}", ylabel=LABELS[y])
-        panels[1].set_yscale("log")
+        plain_log_scale(panels[1], y=True)
         panels[0].legend(loc="lower right")
         name_source(figure, result)
     return figure

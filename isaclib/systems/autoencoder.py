@@ -165,9 +165,9 @@ class Autoencoder(nn.Module):
         r"""Message scores of the communication receiver.
 
         Table I gives the receiver two inputs, one complex number, and the text the channel state
-        information besides. The one number that holds both is the received sample in phase with
-        its channel, :math:`z_c\kappa^*/|\kappa|`: dividing by :math:`\kappa` instead gives inputs
-        of unbounded variance in a Rayleigh fade.
+        information besides. It is given the received sample in phase with its channel,
+        :math:`z_c\kappa^*/|\kappa|`, which is enough for symbols of equal modulus; dividing by
+        :math:`\kappa` instead gives inputs of unbounded variance in a Rayleigh fade.
 
         Args:
             received: ``[batch]``, complex64. Received samples z_c.
