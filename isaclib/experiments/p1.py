@@ -7,6 +7,7 @@ from isaclib.experiments import FigureSpec
 from isaclib.experiments.p1_config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
+    PENALTY_PRESETS,
     SEQUENTIAL_PRESETS,
     TRADEOFF_PRESETS,
 )
@@ -14,6 +15,7 @@ from isaclib.experiments.p1_runs import (
     run_beampatterns,
     run_impaired,
     run_maprt,
+    run_penalties,
     run_sequential,
     run_tradeoff,
     run_uncertainty,
@@ -67,6 +69,14 @@ FIGURES = [
         IMPAIRED_PRESETS,
         run_impaired,
         _drawing("draw_impaired"),
+    ),
+    FigureSpec(
+        "p1-penalty",
+        "p1",
+        "What assuming half a wavelength costs the baseline, over readings and sizes of the errors",
+        PENALTY_PRESETS,
+        run_penalties,
+        _drawing("draw_penalties"),
     ),
     FigureSpec(
         "p1-sequential",

@@ -1,11 +1,12 @@
 """Parameters of P1 Sec. IV as frozen dataclasses, and the presets of its figures."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
-from isaclib.arrays import ImpairmentModel, Sector, element_positions, impaired_positions
+from isaclib._validation import check_one_of
+from isaclib.arrays import Sector, element_positions, impaired_positions
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import step_generator
 from isaclib.systems.autoencoder import Autoencoder, seeded_autoencoder
@@ -18,17 +19,23 @@ IMPAIRED_RADAR_WEIGHTS = (0.0, 1e-6, 1e-4, 1e-2, 1.5e-2, 0.03, 0.05, 0.15, 0.4, 
 """Hyper-parameters omega_r of P1 Fig. 5."""
 
 
+Reading = Literal["cumulative", "per_element", "per_element_centered"]
+"""What the spacings :math:`d_k` of P1 Sec. IV-E do, see :func:`isaclib.arrays.impaired_positions`:
+distances between neighbours, as the text says; element k at k times :math:`d_k`, as the printed
+steering vector has it; or the same with k counted from the centre of the array, as in P3."""
+
+
 @dataclass(frozen=True)
 class Impairment:
     """Which array of a random family is meant.
 
     Attributes:
-        model: Reading of the spacing errors, see :func:`isaclib.arrays.impaired_positions`.
+        model: Reading of the spacing errors.
         std_wavelengths: Standard deviation of the spacings [wavelengths].
         draw: Index of the realization.
     """
 
-    model: ImpairmentModel
+    model: Reading
     std_wavelengths: float
     draw: int
 
@@ -76,9 +83,8 @@ class Scenario:
     def positions(self, impairment: Impairment | None = None, seed: int = 0) -> torch.Tensor:
         """True element positions.
 
-        Per-element errors grow with the distance from the phase reference, which P3 (whose
-        reading this is) puts at the centre; the array is then moved so that its nominal first
-        element is at zero. A shift changes every steering vector by a common phase alone.
+        A centred array is moved so that its nominal first element is at zero, like the others: a
+        shift changes every steering vector by a common phase alone.
 
         Args:
             impairment: Which impaired array; the nominal one if not given.
@@ -89,17 +95,16 @@ class Scenario:
         """
         if impairment is None:
             return self.nominal_positions()
-        cumulative = impairment.model == "cumulative"
+        check_one_of("model", impairment.model, get_args(Reading))
+        centered = impairment.model == "per_element_centered"
         positions = impaired_positions(
             self.num_antennas,
             impairment.std_wavelengths,
-            model=impairment.model,
-            reference="first" if cumulative else "center",
+            model="cumulative" if impairment.model == "cumulative" else "per_element",
+            reference="center" if centered else "first",
             generator=step_generator(seed, f"impairment/{impairment.model}", impairment.draw),
         )
-        if cumulative:
-            return positions
-        return positions + self.nominal_positions().mean()
+        return positions + self.nominal_positions().mean() if centered else positions
 
     def channels(self, positions: torch.Tensor) -> tuple[RadarChannel, CommunicationChannel]:
         """The two channels of an array.
@@ -210,12 +215,35 @@ class ImpairedConfig:
     training: Training = Training()
     test: Test = Test()
     radar_weights: tuple[float, ...] = IMPAIRED_RADAR_WEIGHTS
-    other_radar_weights: tuple[float, ...] = (1e-4, 1e-2, 0.05, 0.15, 0.9)
-    models: tuple[ImpairmentModel, ...] = ("cumulative", "per_element")
+    other_radar_weights: tuple[float, ...] = (1e-2, 0.05, 0.9)
+    models: tuple[Reading, ...] = ("cumulative", "per_element")
     std_wavelengths: float = 1 / 30
     baseline_draws: int = 20
     learned_draws: int = 3
     rhos: tuple[float, ...] = (0.0, 0.1, 0.35, 0.65, 0.9, 1.0)
+    grid_size: int = 500
+
+
+@dataclass(frozen=True)
+class PenaltyConfig:
+    """Configuration of the sweep over readings and sizes of the spacing errors.
+
+    Attributes:
+        scenario: Array, sectors and SNRs.
+        test: Sample counts.
+        models: Readings of the spacing errors.
+        stds_wavelengths: Standard deviations of the spacings [wavelengths].
+        draws: Arrays of each.
+        rho: Trade-off parameter of the baseline, its phase being 0.
+        grid_size: Grid angles N_grid of the baseline's beams.
+    """
+
+    scenario: Scenario = Scenario()
+    test: Test = Test(samples=200_000)
+    models: tuple[Reading, ...] = ("cumulative", "per_element", "per_element_centered")
+    stds_wavelengths: tuple[float, ...] = (1 / 60, 1 / 30, 1 / 20, 1 / 10)
+    draws: int = 20
+    rho: float = 0.65
     grid_size: int = 500
 
 
@@ -285,6 +313,11 @@ IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
     ),
     "desk": ImpairedConfig(training=_DESK_TRAINING, test=_DESK_TEST, learned_draws=1),
     "paper": ImpairedConfig(),
+}
+PENALTY_PRESETS: dict[str, PenaltyConfig] = {
+    "smoke": PenaltyConfig(test=_SMOKE_TEST, stds_wavelengths=(1 / 30,), draws=2),
+    "desk": PenaltyConfig(test=Test(samples=100_000)),
+    "paper": PenaltyConfig(),
 }
 SEQUENTIAL_PRESETS: dict[str, SequentialConfig] = {
     "smoke": SequentialConfig(

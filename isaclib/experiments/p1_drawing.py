@@ -201,7 +201,7 @@ def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
     Args:
         axes: Where to draw.
         result: Result of ``p1-fig5``.
-        model: ``"cumulative"`` or ``"per_element"``.
+        model: Reading of the spacing errors.
         y: ``"p_d"`` or ``"rmse_deg"``.
     """
     draws = result.config["baseline_draws"]
@@ -226,6 +226,53 @@ def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
             line="",
         )
     _tradeoff_axes(axes, y)
+
+
+def draw_penalties(result: Result) -> Figure:
+    """Penalty of assuming half a wavelength, over readings and sizes of the spacing errors.
+
+    Args:
+        result: Result of ``p1-penalty``.
+
+    Returns:
+        The figure.
+    """
+    looks = {
+        "cumulative": (COLORS["blue"], "o", "distances between neighbours"),
+        "per_element": (COLORS["orange"], "s", r"element $k$ at $k\,d_k$"),
+        "per_element_centered": (COLORS["green"], "^", r"at $(k-\frac{K-1}{2})\,d_k$"),
+    }
+    stds = result.config["stds_wavelengths"]
+    with style():
+        figure, panels = new_figure(2)
+        for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
+            axes.axhline(
+                result["nominal"][y].values[0], color=COLORS["gray"], ls="--", label="no errors"
+            )
+            for offset, (model, (color, marker, label)) in enumerate(looks.items()):
+                places = [i + 0.18 * (offset - 1) for i in range(len(stds))]
+                columns = [sorted(result[f"{model}/{std:.4f}"][y].values) for std in stds]
+                middle = [c[len(c) // 2] for c in columns]
+                errors = [
+                    [m - c[0] for m, c in zip(middle, columns, strict=True)],
+                    [c[-1] - m for m, c in zip(middle, columns, strict=True)],
+                ]
+                axes.errorbar(
+                    places,
+                    middle,
+                    yerr=errors,
+                    color=color,
+                    marker=marker,
+                    linestyle="none",
+                    capsize=3,
+                    label=label,
+                )
+            axes.set_xticks(range(len(stds)), [rf"$\lambda/{1 / std:.0f}$" for std in stds])
+            axes.set(xlabel=r"spread of the spacings, $\sigma_\lambda$", ylabel=LABELS[y])
+        plain_log_scale(panels[1], y=True)
+        panels[0].legend(loc="lower left")
+        name_source(figure, result)
+    return figure
 
 
 def draw_sequential(result: Result) -> Figure:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from isaclib.arrays import ImpairmentModel, beampattern
+from isaclib.arrays import beampattern
 from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 from isaclib.experiments import RunContext
 from isaclib.experiments.p1_assembly import (
@@ -18,7 +18,7 @@ from isaclib.experiments.p1_assembly import (
     point_series,
     run_curves,
 )
-from isaclib.experiments.p1_config import Impairment, Scenario
+from isaclib.experiments.p1_config import Impairment, Reading, Scenario
 from isaclib.experiments.p1_maprt import maprt_series
 from isaclib.experiments.p1_tasks import measure_baselines
 from isaclib.results import Quantity, Result, Series, load_result, load_weights, provenance
@@ -186,7 +186,7 @@ def _impaired_baselines(context: RunContext) -> list[Series]:
     names: list[str] = []
     tasks: list[Task] = []
 
-    def add(name: str, known: bool, model: ImpairmentModel, draw: int) -> None:
+    def add(name: str, known: bool, model: Reading, draw: int) -> None:
         impairment = Impairment(model, config.std_wavelengths, draw)
         names.append(name)
         tasks.append(
@@ -207,6 +207,45 @@ def _impaired_baselines(context: RunContext) -> list[Series]:
         point_series(name, outcome["points"], rho=rhos)
         for name, outcome in zip(names, outcomes, strict=True)
     ]
+
+
+def run_penalties(context: RunContext) -> Result:
+    """What assuming half a wavelength costs the baseline, over readings and sizes of the errors.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        The series ``nominal``, without errors, and one a reading and size, such as
+        ``per_element/0.0333``, a point a draw.
+    """
+    started, config = time.perf_counter(), context.config
+    point = [(config.rho, 0.0)]
+    draws = range(config.draws)
+    names = [f"{model}/{std:.4f}" for model in config.models for std in config.stds_wavelengths]
+    impairments = [
+        Impairment(model, std, draw)
+        for model in config.models
+        for std in config.stds_wavelengths
+        for draw in draws
+    ]
+    tasks = [baseline_task(context, "nominal", point)] + [
+        baseline_task(
+            context,
+            f"{i.model}_{i.std_wavelengths:.4f}_{i.draw}",
+            point,
+            known=False,
+            impairment=i,
+        )
+        for i in impairments
+    ]
+    outcomes = context.sweep.map(measure_baselines, tasks, context.state, label="baselines")
+    records = [outcome["points"][0] for outcome in outcomes]
+    series = [point_series("nominal", records[:1], draw=[0])]
+    for index, name in enumerate(names):
+        part = records[1 + index * config.draws : 1 + (index + 1) * config.draws]
+        series.append(point_series(name, part, draw=list(draws)))
+    return finished(context, series, started)
 
 
 def run_sequential(context: RunContext) -> Result:

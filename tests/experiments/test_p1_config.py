@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import asdict
+from typing import get_args
 
 import pytest
 import torch
@@ -9,19 +10,22 @@ from isaclib.experiments import PRESETS, figures
 from isaclib.experiments.p1_config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
+    PENALTY_PRESETS,
     SEQUENTIAL_PRESETS,
     TRADEOFF_PRESETS,
     Impairment,
+    Reading,
     Scenario,
 )
 
 ALL = {
     "tradeoff": TRADEOFF_PRESETS,
     "impaired": IMPAIRED_PRESETS,
+    "penalty": PENALTY_PRESETS,
     "sequential": SEQUENTIAL_PRESETS,
     "maprt": MAPRT_PRESETS,
 }
-TRAINED = [p for name, p in ALL.items() if name != "maprt"]
+TRAINED = [p for name, p in ALL.items() if name not in ("maprt", "penalty")]
 
 
 def arrays(model, draws, seed=0):
@@ -81,13 +85,21 @@ def test_presets_are_three_that_json_can_hold_and_tests_that_fit_their_blocks(pr
 
 def test_every_figure_of_the_paper_is_registered():
     found = [name for name, spec in figures().items() if spec.paper == "p1"]
-    assert found == ["p1-fig2", "p1-fig3", "p1-fig4", "p1-fig5", "p1-sequential", "p1-maprt"]
+    assert found == [
+        "p1-fig2",
+        "p1-fig3",
+        "p1-fig4",
+        "p1-fig5",
+        "p1-penalty",
+        "p1-sequential",
+        "p1-maprt",
+    ]
 
 
 # Impaired arrays
 
 
-@pytest.mark.parametrize("model", ["cumulative", "per_element"])
+@pytest.mark.parametrize("model", get_args(Reading))
 def test_a_draw_is_one_array_for_good(model):
     first, second, again = arrays(model, [0, 1, 0])
     assert torch.equal(first, again)
@@ -95,11 +107,10 @@ def test_a_draw_is_one_array_for_good(model):
     assert not torch.equal(first, arrays(model, [0], seed=1)[0])
 
 
-def test_the_two_readings_do_not_share_their_draws():
-    def spacings(model):
-        return arrays(model, [0])[0].diff()
-
-    assert not torch.equal(spacings("cumulative"), spacings("per_element"))
+def test_the_readings_do_not_share_their_draws():
+    first, second, third = (arrays(model, [0])[0].diff() for model in get_args(Reading))
+    assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
 
 
 def test_errors_of_each_reading_spread_as_they_should():
@@ -112,17 +123,21 @@ def test_errors_of_each_reading_spread_as_they_should():
     assert not walk[:, 0].any()
     ratio = walk.std(0)[1:] * 30 / index[1:].sqrt()
     assert float((ratio - 1).abs().max()) < tolerance
-    # Counted from the centre, where P3 puts the phase reference.
-    ratio = fan.std(0) * 30 / (index - 7.5).abs()
+    # Counted from the first element, as in P1's steering vector ...
+    ratio = fan.std(0)[1:] * 30 / index[1:]
     assert float((ratio - 1).abs().max()) < tolerance
-    assert float(fan.mean().abs()) < 4.5 * 7.5 / 30 / math.sqrt(draws)
+    # ... and from the centre, where P3 puts the phase reference.
+    bow = arrays("per_element_centered", range(draws)) - nominal
+    ratio = bow.std(0) * 30 / (index - 7.5).abs()
+    assert float((ratio - 1).abs().max()) < tolerance
+    assert float(bow.mean().abs()) < 4.5 * 7.5 / 30 / math.sqrt(draws)
 
 
 def test_without_an_impairment_or_spread_the_array_is_nominal():
     scenario = Scenario(num_antennas=5)
     nominal = scenario.nominal_positions()
     assert torch.equal(scenario.positions(), nominal)
-    for model in ("cumulative", "per_element"):
+    for model in get_args(Reading):
         torch.testing.assert_close(scenario.positions(Impairment(model, 0.0, 3)), nominal)
 
 
@@ -159,7 +174,7 @@ def test_impossible_scenarios_are_refused(scenario, match):
 def test_impossible_impairments_are_refused():
     with pytest.raises(ValueError, match="std must be non-negative and finite"):
         Scenario().positions(Impairment("cumulative", -1.0, 0))
-    with pytest.raises(ValueError, match="model must be 'cumulative' or 'per_element', got 'x'"):
+    with pytest.raises(ValueError, match="model must be one of 'cumulative', .*, got 'x'"):
         Scenario().positions(Impairment("x", 0.1, 0))
     with pytest.raises(ValueError, match="step must be a non-negative integer, got -1"):
         Scenario().positions(Impairment("cumulative", 0.1, -1))

@@ -177,6 +177,16 @@ def test_fig_5_holds_both_readings_and_both_kinds_of_baseline(stored):
         assert known != unknown
 
 
+def test_the_penalty_is_measured_for_every_reading_and_size_of_the_errors(stored):
+    result = stored["p1-penalty"]
+    models = ("cumulative", "per_element", "per_element_centered")
+    assert names(result) == ["nominal", *(f"{model}/0.0333" for model in models)]
+    assert [len(series) for series in result.series] == [1, 2, 2, 2]
+    # Two arrays of one family are two arrays: the same beam does not do equally well on both.
+    for series in result.series[1:]:
+        assert len(set(series["ser"].values)) > 1 or len(set(series["p_d"].values)) > 1
+
+
 def test_every_schedule_is_there_and_the_sequential_one_is_that_of_fig_2(stored):
     result, fig2 = stored["p1-sequential"], stored["p1-fig2"]["autoencoder/deg/0"]
     joint = ["joint/0", "joint, equal steps/0"]
