@@ -27,13 +27,14 @@ from isaclib import losses
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.experiments.p1_config import Scenario
 from isaclib.noise import NOISE_POWER, complex_normal, gain_variance
-from isaclib.systems.autoencoder import SEQUENTIAL, Autoencoder, Stage, as_real
+from isaclib.systems.autoencoder import SEQUENTIAL, Autoencoder, Stage
 from isaclib.systems.autoencoder_training import (
     AutoencoderTraining,
     Objective,
     stage_loss,
     training_generator,
 )
+from isaclib.systems.networks import as_real
 from isaclib.training import Schedule, train
 
 BATCH = 10_000

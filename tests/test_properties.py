@@ -25,7 +25,8 @@ from isaclib.detection import (
 )
 from isaclib.modulation import maximum_likelihood, qam
 from isaclib.noise import complex_normal, step_generator
-from isaclib.systems.autoencoder import as_real, seeded_autoencoder
+from isaclib.systems.autoencoder import seeded_autoencoder
+from isaclib.systems.networks import as_real
 
 K, BATCH = 5, 4
 POSITIONS = element_positions(K)

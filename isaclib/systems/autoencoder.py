@@ -9,7 +9,6 @@ P1 Fig. 1 as a chain of this module's parts::
                                                  └─ CommunicationChannel ── z_c ─ receiver ─ m̂
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Literal
@@ -19,6 +18,7 @@ from torch import nn
 
 from isaclib._validation import check_nonnegative_int, check_positive_int
 from isaclib.arrays import Sector
+from isaclib.systems.networks import as_real, feed_forward, unit_power
 from isaclib.systems.transceiver import Sensed
 
 Stage = Literal["angle", "uncertainty", "presence", "joint"]
@@ -36,36 +36,6 @@ TRAINED: dict[Stage, tuple[str, ...]] = {
 
 SIGMA_FLOOR = 1e-3
 """Smallest uncertainty [rad]: Table I's ReLU alone can return 0, whose logarithm is -inf."""
-
-
-def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Fully connected network with ReLU between its layers and a linear output.
-
-    Args:
-        inputs: Number of inputs.
-        hidden: Number of neurons of each hidden layer.
-        outputs: Number of outputs.
-
-    Returns:
-        The network.
-    """
-    sizes = (inputs, *hidden, outputs)
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def as_real(signal: torch.Tensor) -> torch.Tensor:
-    """Concatenate real and imaginary parts, P1 Sec. IV-C.
-
-    Args:
-        signal: ``[..., features]``, complex.
-
-    Returns:
-        ``[..., 2 * features]``, real.
-    """
-    return torch.cat([signal.real, signal.imag], dim=-1)
 
 
 class Autoencoder(nn.Module):
@@ -112,8 +82,7 @@ class Autoencoder(nn.Module):
             ``[order]``, complex64, of unit average power.
         """
         messages = torch.eye(self.order, dtype=self.sectors.dtype, device=self.sectors.device)
-        symbols = torch.view_as_complex(self.encoder(messages))
-        return symbols / symbols.abs().square().mean().sqrt()
+        return unit_power(self.encoder(messages))
 
     def beam(self) -> torch.Tensor:
         """Beamformer v for the sectors.
@@ -129,7 +98,7 @@ class Autoencoder(nn.Module):
         """Angle estimate of echoes given as reals.
 
         Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`as_real`.
+            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
 
         Returns:
             ``[batch]``, float32. Angles [rad] within (-pi/2, pi/2).
@@ -141,7 +110,7 @@ class Autoencoder(nn.Module):
         """Uncertainty of the angle estimate of echoes given as reals.
 
         Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`as_real`.
+            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
 
         Returns:
             ``[batch]``, float32. Standard deviation [rad], at least :data:`SIGMA_FLOOR`.
@@ -153,7 +122,7 @@ class Autoencoder(nn.Module):
         """Logit of the presence probability of echoes given as reals.
 
         Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`as_real`.
+            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
 
         Returns:
             ``[batch]``, float32.

@@ -1,22 +1,23 @@
 r"""Training of the P1 autoencoder: losses of each stage, Lightning module, sequential schedule."""
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
-from pytorch_lightning import LightningModule
+from torch import nn
 
 from isaclib import losses
 from isaclib._progress import share
-from isaclib._validation import check_one_of, check_positive, check_range
+from isaclib._validation import check_one_of, check_range
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import step_generator
-from isaclib.systems.autoencoder import SEQUENTIAL, TRAINED, Autoencoder, Stage, as_real
-from isaclib.training import LOG_EVERY, Schedule, train
+from isaclib.systems.autoencoder import SEQUENTIAL, TRAINED, Autoencoder, Stage
+from isaclib.systems.networks import as_real
+from isaclib.systems.step_training import StepTraining
+from isaclib.training import Schedule, train
 
-AngleUnit = Literal["deg", "rad"]
+AngleUnit = losses.AngleUnit
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,8 @@ def _radar_loss(
     echo = as_real(channel(beam, symbols[:hits], realization))
     theta = realization.theta
     if stage == "angle":
-        scale = math.degrees(1) ** 2 if objective.angle_unit == "deg" else 1.0
-        error = losses.mean_squared_error(model.estimate_angle(echo), theta)
-        return p_present * scale * error
+        estimate = model.estimate_angle(echo)
+        return p_present * losses.mean_squared_error(estimate, theta, objective.angle_unit)
     if stage == "uncertainty":
         estimate, sigma = model.estimate_angle(echo), model.estimate_sigma(echo)
         return p_present * losses.gaussian_nll(estimate, sigma, theta)
@@ -135,7 +135,7 @@ def training_generator(
     return step_generator(seed, f"train/{stage}", step, device)
 
 
-class AutoencoderTraining(LightningModule):
+class AutoencoderTraining(StepTraining):
     """Lightning module of one training stage.
 
     Args:
@@ -147,6 +147,8 @@ class AutoencoderTraining(LightningModule):
         learning_rate: Adam's step size, positive.
     """
 
+    model: Autoencoder
+
     def __init__(
         self,
         model: Autoencoder,
@@ -157,35 +159,24 @@ class AutoencoderTraining(LightningModule):
         seed: int,
         learning_rate: float = 0.01,
     ) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model, stream=objective.stage, seed=seed, learning_rate=learning_rate)
         self.radar, self.communication = radar, communication
         self.objective = objective
-        self.seed = seed
-        self.learning_rate = check_positive("learning_rate", learning_rate)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam on the networks of the stage; the others are frozen."""
-        self.model.requires_grad_(False)
-        parameters = list(self.model.trained_parameters(self.objective.stage))
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-        return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
+    def trained(self) -> Iterator[nn.Parameter]:
+        """Parameters of the networks of the stage; the others are frozen."""
+        return self.model.trained_parameters(self.objective.stage)
 
-    def training_step(self, step: int) -> torch.Tensor:
-        """Loss of one step, on samples that the step index alone determines.
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Loss of one batch, see :func:`stage_loss`.
 
         Args:
-            step: Index of the mini-batch within the stage.
+            generator: Source of all randomness of the batch.
 
         Returns:
             ``[]``, float32. Loss.
         """
-        generator = training_generator(self.seed, self.objective.stage, step, self.device)
-        loss = stage_loss(self.model, self.radar, self.communication, self.objective, generator)
-        if (step + 1) % LOG_EVERY == 0:
-            self.log("loss", loss)
-        return loss
+        return stage_loss(self.model, self.radar, self.communication, self.objective, generator)
 
 
 @dataclass(frozen=True)

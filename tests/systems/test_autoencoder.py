@@ -15,7 +15,6 @@ from isaclib.systems.autoencoder import (
     SIGMA_FLOOR,
     TRAINED,
     Autoencoder,
-    as_real,
     seeded_autoencoder,
 )
 from isaclib.systems.autoencoder_training import (
@@ -25,6 +24,7 @@ from isaclib.systems.autoencoder_training import (
     stage_loss,
     training_generator,
 )
+from isaclib.systems.networks import as_real
 
 K, ORDER = 8, 4
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)

@@ -1,0 +1,101 @@
+"""Building blocks that the papers' neural networks share."""
+
+import itertools
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
+    """Fully connected network with ReLU between its layers and a linear output.
+
+    Args:
+        inputs: Number of inputs.
+        hidden: Number of neurons of each hidden layer.
+        outputs: Number of outputs.
+
+    Returns:
+        The network.
+    """
+    sizes = (inputs, *hidden, outputs)
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def as_real(signal: torch.Tensor) -> torch.Tensor:
+    """Concatenate real and imaginary parts, P1 Sec. IV-C.
+
+    Args:
+        signal: ``[..., features]``, complex.
+
+    Returns:
+        ``[..., 2 * features]``, real.
+    """
+    return torch.cat([signal.real, signal.imag], dim=-1)
+
+
+def unit_beam(outputs: torch.Tensor) -> torch.Tensor:
+    """Beam of unit norm from a network's outputs, the inverse of :func:`as_real` up to a scale.
+
+    Args:
+        outputs: ``[..., 2 * antennas]``, real.
+
+    Returns:
+        ``[..., antennas]``, complex, of unit norm.
+    """
+    # The norm of the real and imaginary parts is the same, and a complex one is slow in PyTorch.
+    norm = torch.linalg.vector_norm(outputs, dim=-1, keepdim=True)
+    real, imag = (outputs / norm).chunk(2, dim=-1)
+    return torch.complex(real, imag)
+
+
+def unit_power(points: torch.Tensor) -> torch.Tensor:
+    """Constellation of unit average power from an encoder's outputs.
+
+    Args:
+        points: ``[order, 2]``, real. Real and imaginary part of each symbol.
+
+    Returns:
+        ``[order]``, complex.
+    """
+    symbols = torch.view_as_complex(points)
+    return symbols / symbols.abs().square().mean().sqrt()
+
+
+def count_parameters(*modules: nn.Module) -> int:
+    """Number of real trainable parameters; a complex one counts as two.
+
+    Args:
+        *modules: Networks or whole systems.
+
+    Returns:
+        The number.
+    """
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
+def load_parameters(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put stored weights into a module whose sizes must be the same.
+
+    Args:
+        module: What to fill, in place.
+        weights: Tensors by the names of the module's parameters.
+
+    Raises:
+        ValueError: If a name is missing or unknown, or a tensor has another shape; the module is
+            left as it was.
+    """
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if expected.keys() != found.keys():
+        raise ValueError(f"weights must hold {sorted(expected)}, got {sorted(found)}")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise ValueError(
+                f"weights must have the sizes of the {type(module).__name__} that they are for: "
+                f"{name!r} of shape {list(shape)}, got {list(found[name])}"
+            )
+    module.load_state_dict(dict(weights))
