@@ -86,6 +86,18 @@ def name_source(figure: Figure, result: Result) -> None:
     figure.supxlabel(text, fontsize=7.5, color=COLORS["gray"], ha="right", x=0.99)
 
 
+def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """Put one legend for all panels above them, where it covers nothing.
+
+    Args:
+        figure: Figure of the panels.
+        axes: Panel whose entries are shown.
+        columns: Columns of the legend.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+
+
 def plot_points(
     axes: Axes,
     series: Series,

@@ -9,6 +9,7 @@ from isaclib.arrays import Sector
 from isaclib.plotting import (
     COLORS,
     annotate,
+    legend_above,
     name_source,
     new_figure,
     plain_log_scale,
@@ -97,7 +98,7 @@ def draw_tradeoff(result: Result) -> Figure:
             offset = (7, -12) if y == "p_d" else (7, 6)
             annotate(axes, first, "ser", y, names=names, key="omega_r", offset=offset)
             _tradeoff_axes(axes, y)
-        panels[0].legend(loc="lower right")
+        legend_above(figure, panels[0])
         name_source(figure, result)
     return figure
 
@@ -190,7 +191,7 @@ def draw_impaired(result: Result) -> Figure:
         figure, panels = new_figure(2)
         for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
             draw_impaired_panel(axes, result, "cumulative", y)
-        panels[0].legend(loc="lower right")
+        legend_above(figure, panels[0])
         name_source(figure, result)
     return figure
 
@@ -270,7 +271,7 @@ def draw_penalties(result: Result) -> Figure:
             axes.set_xticks(range(len(stds)), [rf"$\lambda/{1 / std:.0f}$" for std in stds])
             axes.set(xlabel=r"spread of the spacings, $\sigma_\lambda$", ylabel=LABELS[y])
         plain_log_scale(panels[1], y=True)
-        panels[0].legend(loc="lower left")
+        legend_above(figure, panels[0])
         name_source(figure, result)
     return figure
 
@@ -314,7 +315,7 @@ def draw_sequential(result: Result) -> Figure:
             axes.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
             axes.set(xlabel=f"radar weight {WEIGHT}", ylabel=LABELS[y])
         plain_log_scale(panels[1], y=True)
-        panels[0].legend(loc="lower right")
+        legend_above(figure, panels[0])
         name_source(figure, result)
     return figure
 

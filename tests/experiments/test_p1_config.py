@@ -174,7 +174,7 @@ def test_impossible_scenarios_are_refused(scenario, match):
 def test_impossible_impairments_are_refused():
     with pytest.raises(ValueError, match="std must be non-negative and finite"):
         Scenario().positions(Impairment("cumulative", -1.0, 0))
-    with pytest.raises(ValueError, match="model must be one of 'cumulative', .*, got 'x'"):
+    with pytest.raises(ValueError, match=r"model must be one of 'cumulative', .*, got 'x'"):
         Scenario().positions(Impairment("x", 0.1, 0))
     with pytest.raises(ValueError, match="step must be a non-negative integer, got -1"):
         Scenario().positions(Impairment("cumulative", 0.1, -1))

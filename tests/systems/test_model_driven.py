@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from double_channels import DoubleRadar
 
 from isaclib.arrays import Sector, element_positions, impaired_positions
 from isaclib.beamforming import least_squares_beam
@@ -179,14 +180,6 @@ def test_loss_and_gradient_equal_the_literal_computation(reading, p_present):
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     error = torch.linalg.vector_norm(model.steering.grad - steering.grad)
     assert float(error) < 1e-4 * float(torch.linalg.vector_norm(steering.grad))
-
-
-class DoubleRadar(RadarChannel):
-    """The same realizations in double precision."""
-
-    def draw(self, batch, generator, present=None, *, sectors=None):
-        r = super().draw(batch, generator, present, sectors=sectors)
-        return replace(r, theta=r.theta.double(), gain=r.gain.cdouble(), noise=r.noise.cdouble())
 
 
 def test_the_gradient_through_both_ends_equals_finite_differences():

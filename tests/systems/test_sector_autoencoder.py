@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from double_channels import DoubleCommunication, DoubleRadar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -241,22 +242,6 @@ def test_any_batch_has_a_finite_loss(batch, step, indicator, index, weight):
     assert loss.shape == ()
     assert loss.dtype == torch.float32
     assert math.isfinite(float(loss.detach()))
-
-
-class DoubleRadar(RadarChannel):
-    """The same realizations in double precision."""
-
-    def draw(self, batch, generator, present=None, *, sectors=None):
-        r = super().draw(batch, generator, present, sectors=sectors)
-        return replace(r, theta=r.theta.double(), gain=r.gain.cdouble(), noise=r.noise.cdouble())
-
-
-class DoubleCommunication(CommunicationChannel):
-    """The same realizations in double precision."""
-
-    def draw(self, batch, generator):
-        r = super().draw(batch, generator)
-        return replace(r, angle=r.angle.double(), gain=r.gain.cdouble(), noise=r.noise.cdouble())
 
 
 class DoubleNetworks(SectorAutoencoder):
