@@ -1,7 +1,7 @@
 """The criteria that test P1's claims on the stored results.
 
 The thresholds say what "close", "severe" or "slightly" is taken to mean. They were fixed before the
-paper-scale runs were looked at, and stand in words in :mod:`isaclib.experiments.p1_claims`.
+paper-scale runs were looked at, and stand in words in ``p1_claims``.
 """
 
 import math
