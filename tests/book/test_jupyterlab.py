@@ -135,7 +135,8 @@ def test_saving_a_chapter_writes_source_and_twin(lab):
     lab.request(f"api/contents/{CHAPTER}", {"type": "notebook", "content": opened}, method="PUT")
     source = (lab.folder / "chapters" / CHAPTER).read_text(encoding="utf-8")
     original = (ROOT / "chapters" / CHAPTER).read_text(encoding="utf-8")
-    assert source == f"{original.rstrip()}\n\nSaved in the lab.\n"
+    # The chapter ends with text, and "+++" parts two cells of text.
+    assert source == f"{original.rstrip()}\n\n+++\n\nSaved in the lab.\n"
     twin = (lab.folder / "chapters" / CHAPTER).with_suffix(".ipynb")
     assert nbformat.read(twin, as_version=4).cells[-1].source == "Saved in the lab."
 

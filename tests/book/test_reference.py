@@ -6,7 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "isaclib"
 # Modules without anything to call: starting points, and the tasks and pictures of one paper.
-NOT_SHOWN = re.compile(r"isaclib(\.systems|\.__main__|\.cli|\.experiments\.p\d(?!_config).*)?$")
+NOT_SHOWN = re.compile(
+    r"isaclib(\.systems|\.__main__|\.cli|\.experiments\.p\d(?!_config|_checks).*)?$"
+)
 
 
 def public_modules():
