@@ -1,6 +1,6 @@
 """One style for all figures, and the few kinds of plot that they are made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -143,6 +143,44 @@ def plot_points(
         markerfacecolor=color if filled else "white",
         elinewidth=1,
         alpha=alpha,
+    )
+
+
+def plot_ranges(
+    axes: Axes,
+    places: Sequence[float],
+    columns: Sequence[Sequence[float]],
+    *,
+    middle: Callable[[Sequence[float]], float],
+    label: str,
+    color: str,
+    marker: str,
+) -> None:
+    """Draw the middle of each column of values as a marker, and its range as a bar.
+
+    Args:
+        axes: Where to draw.
+        places: Horizontal place of each column.
+        columns: Values of each column.
+        middle: What the marker shows, such as the mean.
+        label: Entry in the legend.
+        color: Colour.
+        marker: Marker.
+    """
+    middles = [middle(column) for column in columns]
+    ends = [
+        [m - min(column) for m, column in zip(middles, columns, strict=True)],
+        [max(column) - m for m, column in zip(middles, columns, strict=True)],
+    ]
+    axes.errorbar(
+        places,
+        middles,
+        yerr=ends,
+        label=label,
+        color=color,
+        marker=marker,
+        linestyle="none",
+        capsize=3,
     )
 
 

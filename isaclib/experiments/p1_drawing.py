@@ -1,5 +1,6 @@
 """The figures of P1, drawn from their results."""
 
+import statistics
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
@@ -15,6 +16,7 @@ from isaclib.plotting import (
     plain_log_scale,
     plot_front,
     plot_points,
+    plot_ranges,
     shade_sector,
     spread,
     style,
@@ -252,21 +254,15 @@ def draw_penalties(result: Result) -> Figure:
             )
             for offset, (model, (color, marker, label)) in enumerate(looks.items()):
                 places = [i + 0.18 * (offset - 1) for i in range(len(stds))]
-                columns = [sorted(result[f"{model}/{std:.4f}"][y].values) for std in stds]
-                middle = [c[len(c) // 2] for c in columns]
-                errors = [
-                    [m - c[0] for m, c in zip(middle, columns, strict=True)],
-                    [c[-1] - m for m, c in zip(middle, columns, strict=True)],
-                ]
-                axes.errorbar(
+                columns = [result[f"{model}/{std:.4f}"][y].values for std in stds]
+                plot_ranges(
+                    axes,
                     places,
-                    middle,
-                    yerr=errors,
+                    columns,
+                    middle=statistics.median_high,
+                    label=label,
                     color=color,
                     marker=marker,
-                    linestyle="none",
-                    capsize=3,
-                    label=label,
                 )
             axes.set_xticks(range(len(stds)), [rf"$\lambda/{1 / std:.0f}$" for std in stds])
             axes.set(xlabel=r"spread of the spacings, $\sigma_\lambda$", ylabel=LABELS[y])
@@ -295,21 +291,16 @@ def draw_sequential(result: Result) -> Figure:
         for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
             for offset, (name, (color, marker, label)) in enumerate(schedules.items()):
                 curves = _named(result, f"{name}/")
-                mean, low, high = spread(curves, y)
-                places = [i + 0.18 * (offset - 1) for i in range(len(mean))]
-                errors = [
-                    [m - v for m, v in zip(mean, low, strict=True)],
-                    [v - m for m, v in zip(mean, high, strict=True)],
-                ]
-                axes.errorbar(
+                columns = list(zip(*(c[y].values for c in curves), strict=True))
+                places = [i + 0.18 * (offset - 1) for i in range(len(columns))]
+                plot_ranges(
+                    axes,
                     places,
-                    mean,
-                    yerr=errors,
+                    columns,
+                    middle=statistics.fmean,
+                    label=f"{label} (mean, range of {len(curves)})",
                     color=color,
                     marker=marker,
-                    linestyle="none",
-                    capsize=3,
-                    label=f"{label} (mean, range of {len(curves)})",
                 )
             weights = curves[0]["omega_r"].values
             axes.set_xticks(range(len(weights)), [f"{w:g}" for w in weights])
