@@ -283,8 +283,6 @@ class MaprtConfig:
     restarts: int = 4
 
 
-PresetName = Literal["smoke", "desk", "paper"]
-
 _SMOKE_TRAINING = Training(steps=3, batch=200)
 _SMOKE_TEST = Test(samples=2000, block=1000)
 _DESK_TRAINING = Training(steps=500)
