@@ -1,9 +1,7 @@
 """P1, "End-to-End Learning for Integrated Sensing and Communication": the list of its figures."""
 
-from collections.abc import Callable
-from typing import Any
-
 from isaclib.experiments import FigureSpec
+from isaclib.experiments.assembly import drawing
 from isaclib.experiments.p1_config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
@@ -20,22 +18,9 @@ from isaclib.experiments.p1_runs import (
     run_tradeoff,
     run_uncertainty,
 )
-from isaclib.results import Result
 
 DRAWING = "isaclib.experiments.p1_drawing"
 """Module that draws; imported when it is asked to, since it imports matplotlib."""
-
-
-def _drawing(name: str) -> Callable[[Result], Any]:
-    """Drawing function of :mod:`isaclib.experiments.p1_drawing`, looked up when called."""
-
-    def draw(result: Result) -> Any:
-        from isaclib.experiments import p1_drawing
-
-        return getattr(p1_drawing, name)(result)
-
-    return draw
-
 
 FIGURES = [
     FigureSpec(
@@ -44,7 +29,7 @@ FIGURES = [
         "SER against detection probability and angle RMSE, without impairments",
         TRADEOFF_PRESETS,
         run_tradeoff,
-        _drawing("draw_tradeoff"),
+        drawing(DRAWING, "draw_tradeoff"),
     ),
     FigureSpec(
         "p1-fig3",
@@ -52,7 +37,7 @@ FIGURES = [
         "Learned beampatterns",
         TRADEOFF_PRESETS,
         run_beampatterns,
-        _drawing("draw_beampatterns"),
+        drawing(DRAWING, "draw_beampatterns"),
     ),
     FigureSpec(
         "p1-fig4",
@@ -60,7 +45,7 @@ FIGURES = [
         "Angle RMSE against the claimed uncertainty",
         TRADEOFF_PRESETS,
         run_uncertainty,
-        _drawing("draw_uncertainty"),
+        drawing(DRAWING, "draw_uncertainty"),
     ),
     FigureSpec(
         "p1-fig5",
@@ -68,7 +53,7 @@ FIGURES = [
         "SER against detection probability and angle RMSE, with spacing errors",
         IMPAIRED_PRESETS,
         run_impaired,
-        _drawing("draw_impaired"),
+        drawing(DRAWING, "draw_impaired"),
     ),
     FigureSpec(
         "p1-penalty",
@@ -76,7 +61,7 @@ FIGURES = [
         "What assuming half a wavelength costs the baseline, over readings and sizes of the errors",
         PENALTY_PRESETS,
         run_penalties,
-        _drawing("draw_penalties"),
+        drawing(DRAWING, "draw_penalties"),
     ),
     FigureSpec(
         "p1-sequential",
@@ -84,7 +69,7 @@ FIGURES = [
         "Sequential against joint training of the radar networks",
         SEQUENTIAL_PRESETS,
         run_sequential,
-        _drawing("draw_sequential"),
+        drawing(DRAWING, "draw_sequential"),
     ),
     FigureSpec(
         "p1-maprt",
@@ -92,6 +77,6 @@ FIGURES = [
         "The MAPRT against a brute-force maximization and against knowing the signal",
         MAPRT_PRESETS,
         run_maprt,
-        _drawing("draw_maprt"),
+        drawing(DRAWING, "draw_maprt"),
     ),
 ]

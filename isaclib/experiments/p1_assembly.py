@@ -2,20 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from isaclib.experiments import RunContext
-from isaclib.experiments.p1_config import Impairment, Test, Training
-from isaclib.experiments.p1_tasks import WEIGHTS, train_and_measure
-from isaclib.results import (
-    Quantity,
-    Result,
-    Series,
-    load_weights,
-    provenance,
-    save_weights,
+from isaclib.experiments.assembly import (
+    collect_weights,
+    folder_name,
+    measurement_data,
+    metric_series,
 )
+from isaclib.experiments.p1_config import Impairment, Training
+from isaclib.experiments.p1_tasks import train_and_measure
+from isaclib.results import Series
 from isaclib.sweep import Task
 from isaclib.systems.autoencoder import SEQUENTIAL, Stage
 from isaclib.systems.autoencoder_training import TrainingPlan
@@ -36,20 +34,7 @@ def point_series(
     name: str, records: Sequence[dict[str, Any]], **parameters: Sequence[float]
 ) -> Series:
     """One curve from the records of its points and the parameters that were swept."""
-    quantities = {
-        key: Quantity(key, [float(v) for v in values]) for key, values in parameters.items()
-    }
-    for metric, unit in METRICS.items():
-        columns = {end: [r[metric][end] for r in records] for end in ("value", "low", "high")}
-        counts = [int(r[metric]["count"]) for r in records]
-        quantities[metric] = Quantity(
-            metric, columns["value"], columns["low"], columns["high"], counts, unit
-        )
-    return Series(name, quantities)
-
-
-def _measurement(test: Test, context: RunContext) -> dict[str, Any]:
-    return {**asdict(test), "seed": context.seed, "device": context.device}
+    return metric_series(name, records, METRICS, **parameters)
 
 
 @dataclass(frozen=True)
@@ -89,12 +74,12 @@ class Curve:
         """
         return [
             Task(
-                _folder(key),
+                folder_name(key),
                 {
                     "scenario": asdict(context.config.scenario),
                     "impairment": None if self.impairment is None else asdict(self.impairment),
                     "plan": asdict(self._plan(weight)),
-                    "measurement": _measurement(context.config.test, context),
+                    "measurement": measurement_data(context.config.test, context),
                     "seed": context.seed,
                     "repetition": context.seed + self.repetition,
                 },
@@ -111,11 +96,6 @@ class Curve:
             learning_rate=self.training.learning_rate,
             angle_unit=self.training.angle_unit,
         )
-
-
-def _folder(key: str) -> str:
-    """File name for the name of an autoencoder."""
-    return key.replace("/", "_").replace(", ", "-").replace(" ", "-")
 
 
 def baseline_task(
@@ -136,47 +116,8 @@ def baseline_task(
             "known": known,
             "points": [list(point) for point in points],
             "grid_size": context.config.grid_size,
-            "measurement": _measurement(context.config.test, context),
+            "measurement": measurement_data(context.config.test, context),
         },
-    )
-
-
-def _collect_weights(context: RunContext, folders: dict[str, Path]) -> dict[str, str]:
-    """Put the weights of all trainings into one file, under their names; name and hash of it."""
-    bundle = {
-        f"{name}/{parameter}": tensor
-        for name, folder in folders.items()
-        for parameter, tensor in load_weights(folder / WEIGHTS).items()
-    }
-    file = f"{context.figure}.safetensors"
-    return {file: save_weights(context.state / file, bundle)}
-
-
-def finished(
-    context: RunContext,
-    series: list[Series],
-    started: float,
-    weights: dict[str, str] | None = None,
-) -> Result:
-    """Result of a run that ends now.
-
-    Args:
-        context: What was run.
-        series: Its curves.
-        started: Value of :func:`time.perf_counter` when it began [s].
-        weights: SHA-256 of each weights file, by its name.
-
-    Returns:
-        The result with its provenance.
-    """
-    return Result(
-        figure=context.figure,
-        preset=context.preset,
-        config=asdict(context.config),
-        series=series,
-        provenance=provenance(
-            seed=context.seed, device=context.device, started=started, weights=weights
-        ),
     )
 
 
@@ -202,5 +143,5 @@ def run_curves(context: RunContext, curves: Sequence[Curve]) -> tuple[list[Serie
             records = [outcome[receivers] for outcome in found]
             name = f"{curve.name}{suffix}"
             series.append(point_series(name, records, omega_r=curve.radar_weights))
-    folders = {key: context.state / _folder(key) for curve in curves for key in curve.names()}
-    return series, _collect_weights(context, folders)
+    folders = {key: context.state / folder_name(key) for curve in curves for key in curve.names()}
+    return series, collect_weights(context, folders)

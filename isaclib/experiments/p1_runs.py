@@ -11,17 +11,12 @@ import torch
 from isaclib.arrays import beampattern
 from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 from isaclib.experiments import RunContext
-from isaclib.experiments.p1_assembly import (
-    Curve,
-    baseline_task,
-    finished,
-    point_series,
-    run_curves,
-)
+from isaclib.experiments.assembly import finished, stored_sibling
+from isaclib.experiments.p1_assembly import Curve, baseline_task, point_series, run_curves
 from isaclib.experiments.p1_config import Impairment, Reading, Scenario
 from isaclib.experiments.p1_maprt import maprt_series
 from isaclib.experiments.p1_tasks import measure_baselines
-from isaclib.results import Quantity, Result, Series, load_result, load_weights, provenance
+from isaclib.results import Quantity, Result, Series, load_weights
 from isaclib.sweep import Task
 
 JOINT_SCHEDULES = {"joint": 1, "joint, equal steps": 3}
@@ -61,14 +56,7 @@ def run_tradeoff(context: RunContext) -> Result:
 
 def _tradeoff(context: RunContext) -> Result:
     """Fig. 2's stored result, whose autoencoders Figs. 3 and 4 show and others compare with."""
-    stored = load_result("p1-fig2", context.results)
-    if stored.preset != context.preset:
-        raise ValueError(
-            f"{context.figure} needs the autoencoders of p1-fig2 at the preset "
-            f"{context.preset!r}, got {stored.preset!r}: run "
-            f"`isaclib run p1-fig2 --preset {context.preset}` first"
-        )
-    return stored
+    return stored_sibling(context, "p1-fig2")
 
 
 def run_beampatterns(context: RunContext) -> Result:
@@ -107,15 +95,8 @@ def run_beampatterns(context: RunContext) -> Result:
     for name, beam in beams.items():
         energy = beampattern(beam, theta, positions).tolist()
         series.append(Series(name, {"angle_deg": degrees, "energy": Quantity("energy", energy)}))
-    return replace(
-        finished(context, series, started),
-        provenance=provenance(
-            seed=stored.provenance.seed,
-            device=context.device,
-            started=started,
-            notes={"weights of": f"p1-fig2, commit {stored.provenance.commit}"},
-        ),
-    )
+    notes = {"weights of": f"p1-fig2, commit {stored.provenance.commit}"}
+    return finished(context, series, started, notes=notes)
 
 
 def run_uncertainty(context: RunContext) -> Result:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from isaclib.beamforming import combine_beams, least_squares_beam
+from isaclib.experiments.assembly import WEIGHTS
 from isaclib.experiments.p1_config import Impairment, Scenario
 from isaclib.modulation import qam
 from isaclib.results import save_weights
@@ -24,8 +25,6 @@ from isaclib.systems.transceiver import (
     calibrate,
     measure,
 )
-
-WEIGHTS = "weights.safetensors"
 
 
 def _scenario(data: Mapping[str, Any]) -> Scenario:
@@ -164,7 +163,23 @@ def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any
         The records of all ``points``, in order.
     """
     scenario = _scenario(payload["scenario"])
-    positions = _positions(payload, scenario)
+    return {"points": baseline_records(scenario, _positions(payload, scenario), payload)}
+
+
+def baseline_records(
+    scenario: Scenario, positions: torch.Tensor, payload: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Records of the baseline over a sweep.
+
+    Args:
+        scenario: Sectors, SNRs and number of messages.
+        positions: ``[antennas]``, real. True element positions [wavelengths].
+        payload: ``known``, ``points``, ``grid_size`` and ``measurement`` of
+            :func:`measure_baselines`.
+
+    Returns:
+        A record a point.
+    """
     assumed = positions if payload["known"] else scenario.nominal_positions()
     radar, communication = scenario.channels(positions)
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
@@ -176,7 +191,7 @@ def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any
         calibration = calibration or calibrate(transceiver, radar, measurement)
         found = measure(transceiver, radar, communication, measurement, calibration)
         records.append(performance_record(found))
-    return {"points": records}
+    return records
 
 
 def _to_device(transceiver: Baseline, device: str) -> Baseline:

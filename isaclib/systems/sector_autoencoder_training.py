@@ -1,6 +1,6 @@
 r"""Two-step training of P2's networks: losses of Eqs. (11) and (12), Lightning module, schedule."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -200,6 +200,7 @@ def train_sector_autoencoder(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
+    after_step: Callable[[Step], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
 
@@ -212,6 +213,7 @@ def train_sector_autoencoder(
         seed: Seed of the training samples.
         device: ``"cpu"`` or ``"cuda"``.
         progress: Whether to show a progress bar.
+        after_step: Called at the end of each step, also of one that an earlier call finished.
 
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed.
@@ -220,4 +222,6 @@ def train_sector_autoencoder(
         module = SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
         with share(index / len(STEPS), (index + 1) / len(STEPS)):
             train(module, Schedule(plan.steps, progress=progress), directory / step, device=device)
+        if after_step is not None:
+            after_step(step)
     model.requires_grad_(True)

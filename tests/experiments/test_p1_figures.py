@@ -256,7 +256,13 @@ def test_figures_that_show_its_autoencoders_need_fig_2(tmp_path, figure):
 
 @pytest.mark.parametrize("figure", ["p1-fig3", "p1-fig4", "p1-sequential"])
 def test_figures_that_show_its_autoencoders_need_fig_2_at_their_own_preset(stored, folder, figure):
-    match = rf"{figure} needs the autoencoders of p1-fig2 at the preset 'desk', got 'smoke'"
+    match = rf"{figure} needs the trained systems of p1-fig2 at .* 'desk' and seed 0, got 'smoke'"
     with pytest.raises(ValueError, match=match) as error:
         figures()[figure].run(context(folder, figure, preset="desk"))
     assert "isaclib run p1-fig2 --preset desk" in str(error.value)
+
+
+def test_figures_that_show_its_autoencoders_need_fig_2_at_their_own_seed(stored, folder):
+    other = dataclasses.replace(context(folder, "p1-fig4"), seed=3)
+    with pytest.raises(ValueError, match=r"preset 'smoke' and seed 3, got 'smoke' and 0"):
+        figures()["p1-fig4"].run(other)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from isaclib.arrays import beampattern
+from isaclib.experiments.assembly import WEIGHTS
 from isaclib.experiments.p1_assembly import METRICS, point_series
 from isaclib.experiments.p1_config import Impairment, Scenario
 from isaclib.experiments.p1_tasks import (

@@ -1,0 +1,36 @@
+"""P2, "Model-Driven End-to-End Learning for ISAC": the list of its figures."""
+
+from isaclib.experiments import FigureSpec
+from isaclib.experiments.assembly import drawing
+from isaclib.experiments.p2_config import IDEAL_PRESETS, IMPAIRED_PRESETS
+from isaclib.experiments.p2_runs import run_ideal, run_impaired, run_unseen
+
+DRAWING = "isaclib.experiments.p2_drawing"
+"""Module that draws; imported when it is asked to, since it imports matplotlib."""
+
+FIGURES = [
+    FigureSpec(
+        "p2-fig3",
+        "p2",
+        "SER against misdetection probability and angle RMSE, without impairments",
+        IDEAL_PRESETS,
+        run_ideal,
+        drawing(DRAWING, "draw_ideal"),
+    ),
+    FigureSpec(
+        "p2-fig4",
+        "p2",
+        "The same with spacing errors, with and without a limit on the complexity",
+        IMPAIRED_PRESETS,
+        run_impaired,
+        drawing(DRAWING, "draw_impaired"),
+    ),
+    FigureSpec(
+        "p2-fig5",
+        "p2",
+        "The same for a target sector that is not in the training set",
+        IMPAIRED_PRESETS,
+        run_unseen,
+        drawing(DRAWING, "draw_unseen"),
+    ),
+]
