@@ -14,7 +14,7 @@ from isaclib.results import Result, ResultError, load_result
 
 __all__ = ["CLAIM_MODULES", "STATUSES", "Claim", "Status", "Verdict", "claims", "evaluate"]
 
-CLAIM_MODULES = ("isaclib.experiments.p1_claims",)
+CLAIM_MODULES = ("isaclib.experiments.p1_claims", "isaclib.experiments.p2_claims")
 
 Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
 STATUSES: tuple[Status, ...] = get_args(Status)

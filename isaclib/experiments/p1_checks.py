@@ -4,19 +4,12 @@ The thresholds say what "close", "severe" or "slightly" is taken to mean. They w
 paper-scale runs were looked at, and stand in words in ``p1_claims``.
 """
 
-import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from isaclib.claims import Status, Verdict
+from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST, best_at, share, status_of
 from isaclib.results import Result, Series
-
-CLOSE_P_D = 0.05
-"""Largest difference of detection probabilities that counts as close."""
-CLOSE_RMSE = 1.25
-"""Largest ratio of angle RMSEs that counts as close."""
-MOST = 0.8
-"""Share of the points that counts as most of them."""
 
 
 def learned(result: Result, prefix: str) -> list[Series]:
@@ -63,28 +56,6 @@ def mean_at(curves: Sequence[Series], metric: str, key: str, value: float) -> fl
     return statistics.fmean(values)
 
 
-def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool) -> float:
-    """Best value that a sweep reaches without a larger SER.
-
-    Args:
-        baseline: The sweep.
-        metric: Name of the metric.
-        ser: Symbol error rate that must not be exceeded; the smallest of the sweep if it has none
-            so small.
-        larger_is_better: Whether the metric is a benefit.
-
-    Returns:
-        The best value.
-    """
-    limit = max(ser, min(baseline["ser"].values))
-    allowed = [
-        value
-        for value, rate in zip(baseline[metric].values, baseline["ser"].values, strict=True)
-        if rate <= limit and not math.isnan(value)
-    ]
-    return max(allowed) if larger_is_better else min(allowed)
-
-
 def _gaps(curves: Sequence[Series], baseline: Series) -> tuple[list[float], list[float]]:
     """P_d less the baseline's, and RMSE over the baseline's, at equal SER and omega_r > 0."""
     differences, ratios = [], []
@@ -99,25 +70,14 @@ def _gaps(curves: Sequence[Series], baseline: Series) -> tuple[list[float], list
     return differences, ratios
 
 
-def _share(values: Sequence[float], accept: Callable[[float], bool]) -> float:
-    return sum(accept(v) for v in values) / len(values)
-
-
-def _status(*passed: bool) -> Status:
-    """All parts of a criterion, some, or none."""
-    if all(passed):
-        return "reproduced"
-    return "partly" if any(passed) else "not reproduced"
-
-
 def check_tradeoff(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p1-tradeoff``."""
     result = results["p1-fig2"]
     differences, ratios = _gaps(learned(result, "autoencoder/deg/"), result["baseline"])
-    near_p_d = _share(differences, lambda d: d >= -CLOSE_P_D)
-    near_rmse = _share(ratios, lambda r: r <= CLOSE_RMSE)
+    near_p_d = share(differences, lambda d: d >= -CLOSE_P_D)
+    near_rmse = share(ratios, lambda r: r <= CLOSE_RMSE)
     return Verdict(
-        _status(near_p_d >= MOST, near_rmse >= MOST),
+        status_of(near_p_d >= MOST, near_rmse >= MOST),
         f"P_d within {CLOSE_P_D} of the baseline's or above it in {near_p_d:.0%} of the points "
         f"(difference {min(differences):+.3f} to {max(differences):+.3f}), RMSE within a factor "
         f"{CLOSE_RMSE} in {near_rmse:.0%} (ratio {min(ratios):.2f} to {max(ratios):.2f}, median "
@@ -143,7 +103,7 @@ def check_radar_end(results: Mapping[str, Result]) -> Verdict:
         _sector_energy(pattern[f"omega={w:g}"], sector) for w in (last, weights[0])
     )
     return Verdict(
-        _status(ser_last >= 10 * ser_before, energy_last <= energy_first / 10),
+        status_of(ser_last >= 10 * ser_before, energy_last <= energy_first / 10),
         f"SER {ser_before:.4f} at omega_r = {before:g}, {ser_last:.4f} at {last:g}; mean energy "
         f"towards the receiver {energy_first:.2f} at omega_r = {weights[0]:g}, {energy_last:.3f} "
         f"at {last:g}",
@@ -160,7 +120,7 @@ def check_comm_end(results: Mapping[str, Result]) -> Verdict:
     rises = rmse[0] >= 2 * rmse[2] and rmse[1] > rmse[2]
     places = [f"{w:g}" for w in (*smallest, 0.09)]
     return Verdict(
-        _status(falls, rises),
+        status_of(falls, rises),
         f"at omega_r = {', '.join(places)}: P_d {', '.join(f'{v:.3f}' for v in p_d)}; RMSE "
         f"{', '.join(f'{v:.2f}' for v in rmse)} degrees",
     )
@@ -179,7 +139,7 @@ def check_sweet_spot(results: Mapping[str, Result]) -> Verdict:
         for name in ("target", "receiver")
     ]
     return Verdict(
-        _status(p_d >= 0.85 * best and ser <= 5 * least, min(energy) >= 1),
+        status_of(p_d >= 0.85 * best and ser <= 5 * least, min(energy) >= 1),
         f"P_d {p_d:.3f} (largest of all omega_r: {best:.3f}), SER {ser:.4f} (smallest: "
         f"{least:.4f}); mean energy towards target {energy[0]:.2f} and receiver {energy[1]:.2f} "
         f"(1 without a beam)",
@@ -223,9 +183,9 @@ def check_uncertainty_under(results: Mapping[str, Result]) -> Verdict:
         ]
 
     rms, mean = ratios("sigma_deg"), ratios("sigma_mean_deg")
-    slightly = [_share(r, lambda x: 1 < x <= 1.5) for r in (rms, mean)]
+    slightly = [share(r, lambda x: 1 < x <= 1.5) for r in (rms, mean)]
     return Verdict(
-        _status(*(share >= MOST for share in slightly)),
+        status_of(*(share >= MOST for share in slightly)),
         f"RMSE over the root mean square of sigma: median {statistics.median(rms):.2f}, between 1 "
         f"and 1.5 in {slightly[0]:.0%} of the points; over its mean: median "
         f"{statistics.median(mean):.2f}, in {slightly[1]:.0%}",
@@ -252,9 +212,9 @@ def check_impairments(results: Mapping[str, Result]) -> Verdict:
         / best_at(result[f"baseline/cumulative/known/{d}"], "rmse_deg", 1, larger_is_better=False)
         for d in range(result.config["baseline_draws"])
     ]
-    ahead = _share(factors, lambda f: f < 1)
+    ahead = share(factors, lambda f: f < 1)
     return Verdict(
-        _status(
+        status_of(
             statistics.fmean(adapted) >= MOST, ahead >= MOST, statistics.median(penalties) >= 1.5
         ),
         f"autoencoder within {CLOSE_P_D} in P_d and {CLOSE_RMSE} in RMSE of the baseline that "
@@ -289,7 +249,7 @@ def check_sequential(results: Mapping[str, Result]) -> Verdict:
             f"worse in both in {against} (median P_d difference "
             f"{statistics.median(differences):+.3f}, RMSE ratio {statistics.median(ratios):.2f})"
         )
-    return Verdict(_status(*passed), "sequential " + "; ".join(texts))
+    return Verdict(status_of(*passed), "sequential " + "; ".join(texts))
 
 
 def check_maprt(results: Mapping[str, Result]) -> Verdict:
@@ -299,7 +259,7 @@ def check_maprt(results: Mapping[str, Result]) -> Verdict:
     excess = max((found - closed) / closed for closed, found in pairs)
     short = [(closed - found) / closed for closed, found in pairs]
     return Verdict(
-        _status(excess < 1e-3, statistics.median(short) < 1e-3),
+        status_of(excess < 1e-3, statistics.median(short) < 1e-3),
         f"over {len(pairs)} echoes a brute-force maximization of Eq. (14) exceeds the closed form "
         f"by at most {max(excess, 0):.0e} (relative) and falls short of it by "
         f"{statistics.median(short):.0e} (median; largest {max(short):.0e})",

@@ -1,10 +1,8 @@
 """P1's claims, in words; :mod:`isaclib.experiments.p1_checks` has their criteria in code."""
 
 from isaclib.claims import Claim
+from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 from isaclib.experiments.p1_checks import (
-    CLOSE_P_D,
-    CLOSE_RMSE,
-    MOST,
     check_comm_end,
     check_impairments,
     check_maprt,

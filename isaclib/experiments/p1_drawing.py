@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from isaclib.arrays import Sector
+from isaclib.experiments.drawing import LABELS, MARKERS, WEIGHT, named, tradeoff_axes
 from isaclib.plotting import (
     COLORS,
     annotate,
@@ -21,32 +22,10 @@ from isaclib.plotting import (
     spread,
     style,
 )
-from isaclib.results import Result, Series
+from isaclib.results import Result
 
-LABELS = {
-    "ser": "symbol error rate, SER",
-    "p_d": r"detection probability, $P_\mathrm{d}$",
-    "rmse_deg": "angle RMSE (degrees)",
-}
-MARKERS = ("o", "s", "^", "D", "v")
-WEIGHT = r"$\omega_\mathrm{r}$"
-
-
-def _tradeoff_axes(axes: Axes, y: str) -> None:
-    axes.set_xscale("log")
-    axes.set_xlabel(LABELS["ser"])
-    axes.set_ylabel(LABELS[y])
-    if y == "rmse_deg":
-        plain_log_scale(axes, y=True)
-
-
-def _named(result: Result, prefix: str, *, model_based: bool = False) -> list[Series]:
-    """Series below a name: its repetitions or draws."""
-    return [
-        s
-        for s in result.series
-        if s.name.startswith(prefix) and s.name.endswith("model-based") == model_based
-    ]
+MODEL_BASED = "model-based"
+"""End of the names of learned beams with model-based receivers."""
 
 
 def draw_tradeoff(result: Result) -> Figure:
@@ -69,10 +48,10 @@ def draw_tradeoff(result: Result) -> Figure:
                 larger_is_better=y == "p_d",
                 label=r"baseline, all $(\rho,\varphi)$ and front",
             )
-            for index, curve in enumerate(_named(result, "autoencoder/deg/")):
+            for index, curve in enumerate(named(result, "autoencoder/deg/", without=MODEL_BASED)):
                 label = "autoencoder, MSE in degrees" if index == 0 else None
                 plot_points(axes, curve, "ser", y, label=label, marker=MARKERS[index], line="")
-            for curve in _named(result, "autoencoder/rad/"):
+            for curve in named(result, "autoencoder/rad/", without=MODEL_BASED):
                 plot_points(
                     axes,
                     curve,
@@ -83,7 +62,7 @@ def draw_tradeoff(result: Result) -> Figure:
                     marker="x",
                     line="",
                 )
-            for curve in _named(result, "autoencoder/deg/0", model_based=True):
+            for curve in named(result, "autoencoder/deg/0", MODEL_BASED):
                 plot_points(
                     axes,
                     curve,
@@ -99,7 +78,7 @@ def draw_tradeoff(result: Result) -> Figure:
             first = result["autoencoder/deg/0"]
             offset = (7, -12) if y == "p_d" else (7, 6)
             annotate(axes, first, "ser", y, names=names, key="omega_r", offset=offset)
-            _tradeoff_axes(axes, y)
+            tradeoff_axes(axes, y)
         legend_above(figure, panels[0])
         name_source(figure, result)
     return figure
@@ -164,7 +143,7 @@ def draw_uncertainty(result: Result) -> Figure:
         figure, panels = new_figure(2)
         for axes, (kind, label) in zip(panels, kinds.items(), strict=True):
             values: list[float] = []
-            for index, curve in enumerate(_named(result, "autoencoder/deg/")):
+            for index, curve in enumerate(named(result, "autoencoder/deg/", without=MODEL_BASED)):
                 marker = MARKERS[index]
                 plot_points(
                     axes, curve, kind, "rmse_deg", marker=marker, line="", label=f"training {index}"
@@ -213,12 +192,12 @@ def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
         "unknown": (COLORS["purple"], r"baseline, assumes $\lambda/2$"),
     }
     for knowledge, (color, label) in looks.items():
-        curves = _named(result, f"baseline/{model}/{knowledge}/")
+        curves = named(result, f"baseline/{model}/{knowledge}/")
         ser, _, _ = spread(curves, "ser")
         mean, low, high = spread(curves, y)
         axes.fill_between(ser, low, high, color=color, alpha=0.15, lw=0)
         axes.plot(ser, mean, color=color, label=f"{label} (mean, range of {draws})")
-    for index, curve in enumerate(_named(result, f"autoencoder/{model}/")):
+    for index, curve in enumerate(named(result, f"autoencoder/{model}/", without=MODEL_BASED)):
         plot_points(
             axes,
             curve,
@@ -228,7 +207,7 @@ def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
             marker=MARKERS[index],
             line="",
         )
-    _tradeoff_axes(axes, y)
+    tradeoff_axes(axes, y)
 
 
 def draw_penalties(result: Result) -> Figure:
@@ -290,7 +269,7 @@ def draw_sequential(result: Result) -> Figure:
         figure, panels = new_figure(2)
         for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
             for offset, (name, (color, marker, label)) in enumerate(schedules.items()):
-                curves = _named(result, f"{name}/")
+                curves = named(result, f"{name}/", without=MODEL_BASED)
                 columns = list(zip(*(c[y].values for c in curves), strict=True))
                 places = [i + 0.18 * (offset - 1) for i in range(len(columns))]
                 plot_ranges(

@@ -15,7 +15,7 @@ from isaclib.experiments.assembly import (
     metric_series,
     stored_sibling,
 )
-from isaclib.experiments.p1_config import Impairment, Reading
+from isaclib.experiments.p1_config import Impairment
 from isaclib.experiments.p2_config import ImpairedConfig, MatrixTraining, NetworkTraining
 from isaclib.experiments.p2_tasks import measure_baseline, train_matrix, train_networks
 from isaclib.results import Result, Series
@@ -230,7 +230,7 @@ def run_impaired(context: RunContext) -> Result:
         context: Preset, seed, device and folders.
 
     Returns:
-        A series a draw of the errors, ``baseline/cumulative/known/0`` (``unknown`` where the
+        A series a draw of the errors, ``baseline/known/0`` (``unknown`` where the
         baseline assumes half a wavelength), ``model-driven/unlimited/0``,
         ``networks/limited/0``; and each of them with :data:`UNSEEN` for Fig. 5.
     """
@@ -250,10 +250,10 @@ def _impaired_learners(config: ImpairedConfig) -> tuple[list[Matrix], list[Netwo
     for name in ("unlimited", "limited"):
         matrix, network = getattr(config, name)
         for draw in range(config.matrix_draws):
-            impairment = Impairment(config.models[0], config.std_wavelengths, draw)
+            impairment = Impairment(config.model, config.std_wavelengths, draw)
             matrices.append(Matrix(f"model-driven/{name}/{draw}", matrix, impairment))
         for draw in range(config.network_draws):
-            impairment = Impairment(config.models[0], config.std_wavelengths, draw)
+            impairment = Impairment(config.model, config.std_wavelengths, draw)
             networks.append(
                 Networks(
                     f"networks/{name}/{draw}",
@@ -272,20 +272,20 @@ def _baselines(context: RunContext, sectors_deg: Sectors) -> list[Series]:
     names: list[str] = []
     tasks: list[Task] = []
 
-    def add(model: Reading, known: bool, draw: int) -> None:
-        impairment = Impairment(model, config.std_wavelengths, draw)
-        name = f"baseline/{model}/{'known' if known else 'unknown'}/{draw}"
-        names.append(name)
-        tasks.append(
-            _baseline_task(
-                context, name, sectors_deg, config.rhos, known=known, impairment=impairment
+    for known in (True, False):
+        for draw in range(config.baseline_draws):
+            impairment = Impairment(config.model, config.std_wavelengths, draw)
+            names.append(f"baseline/{'known' if known else 'unknown'}/{draw}")
+            tasks.append(
+                _baseline_task(
+                    context,
+                    names[-1],
+                    sectors_deg,
+                    config.rhos,
+                    known=known,
+                    impairment=impairment,
+                )
             )
-        )
-
-    for model in config.models:
-        for known in (True, False):
-            for draw in range(config.baseline_draws):
-                add(model, known, draw)
     outcomes = context.sweep.map(measure_baseline, tasks, context.state, label="baselines")
     return [
         s

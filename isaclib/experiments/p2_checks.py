@@ -1,0 +1,205 @@
+"""The criteria that test P2's claims on the stored results.
+
+The thresholds were fixed before the sweeps were looked at, and stand in words in ``p2_claims``.
+Systems are compared at equal SER: a point of one with the best point of the other's sweep whose
+SER is not larger.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from isaclib.claims import Verdict
+from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST, best_at, status_of
+from isaclib.experiments.p2_config import IMPAIRED_PRESETS
+from isaclib.results import Result, Series
+from isaclib.systems.model_driven import ModelDriven
+from isaclib.systems.sector_autoencoder import SENSING, SectorAutoencoder
+
+ALMOST = 0.02
+"""Largest relative difference of two parameter counts that are said to be about the same."""
+
+PARAMETERS = {"unlimited": (6_400_000, 8000), "limited": (5000, 2500)}
+"""Parameter counts that P2 states: real ones of the networks, complex ones of the matrices."""
+
+Gap = tuple[float, float]
+"""P_md less the reference's, and RMSE over the reference's."""
+
+
+def gaps(curve: Series, reference: Series) -> list[Gap]:
+    """Distances of a learner's points from a reference at equal SER, for omega_r > 0.
+
+    Args:
+        curve: The learner's sweep.
+        reference: The other sweep.
+
+    Returns:
+        A pair a point.
+    """
+    found = []
+    for index, weight in enumerate(curve["omega_r"].values):
+        if weight == 0:
+            continue
+        ser = curve["ser"].values[index]
+        p_md, rmse = (
+            best_at(reference, metric, ser, larger_is_better=False)
+            for metric in ("p_md", "rmse_deg")
+        )
+        found.append((curve["p_md"].values[index] - p_md, curve["rmse_deg"].values[index] / rmse))
+    return found
+
+
+def _close(found: Sequence[Gap]) -> float:
+    """Share of the points that are close to the reference in both metrics, or better."""
+    return statistics.fmean(p <= CLOSE_P_D and r <= CLOSE_RMSE for p, r in found)
+
+
+def _ahead(found: Sequence[Gap]) -> float:
+    """Share of the points that are better than the reference in both metrics."""
+    return statistics.fmean(p < 0 and r < 1 for p, r in found)
+
+
+def _middle(found: Sequence[Gap]) -> str:
+    """Medians in words."""
+    p_md, rmse = (statistics.median(column) for column in zip(*found, strict=True))
+    return f"medians: P_md {p_md:+.3f}, RMSE x{rmse:.2f}"
+
+
+def _draws(result: Result, kind: str) -> range:
+    return range(result.config[f"{kind}_draws"])
+
+
+def _gaps_over_draws(result: Result, kind: str, learner: str, reference: str) -> list[Gap]:
+    """Distances over all arrays that the learner was trained for; names have ``{}`` for these."""
+    found: list[Gap] = []
+    for draw in _draws(result, kind):
+        found += gaps(result[learner.format(draw)], result[reference.format(draw)])
+    return found
+
+
+def check_ideal(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-ideal``."""
+    result = results["p2-fig3"]
+    matrix, networks = (
+        gaps(result[name], result["baseline"])
+        for name in ("model-driven/literal", "networks/all/deg")
+    )
+    return Verdict(
+        status_of(_close(matrix) >= MOST, _close(networks) >= MOST),
+        f"within {CLOSE_P_D} in P_md and {CLOSE_RMSE} in RMSE of the baseline: model-driven "
+        f"learning in {_close(matrix):.0%} of the points ({_middle(matrix)}), networks in "
+        f"{_close(networks):.0%} ({_middle(networks)})",
+    )
+
+
+def check_impaired(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-impaired``."""
+    result = results["p2-fig4"]
+
+    def best(knowledge: str, draw: int) -> float:
+        series = result[f"baseline/{knowledge}/{draw}"]
+        return best_at(series, "rmse_deg", 1, larger_is_better=False)
+
+    penalties = [best("unknown", d) / best("known", d) for d in _draws(result, "baseline")]
+    known = "baseline/known/{}"
+    matrix = _gaps_over_draws(result, "matrix", "model-driven/unlimited/{}", known)
+    networks = _gaps_over_draws(result, "network", "networks/unlimited/{}", known)
+    penalty = statistics.median(penalties)
+    return Verdict(
+        status_of(penalty >= CLOSE_RMSE, _close(matrix) >= MOST, _close(networks) >= MOST),
+        f"assuming half a wavelength costs the baseline RMSE x{penalty:.2f} (median of "
+        f"{len(penalties)} arrays, {min(penalties):.2f} to {max(penalties):.2f}); close to the "
+        f"baseline that knows the spacings: model-driven learning in {_close(matrix):.0%} of the "
+        f"points ({_middle(matrix)}), networks in {_close(networks):.0%} ({_middle(networks)})",
+    )
+
+
+def check_nn_edge(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-nn-edge``."""
+    result = results["p2-fig4"]
+    found = _gaps_over_draws(
+        result, "network", "networks/unlimited/{}", "model-driven/unlimited/{}"
+    )
+    p_md, rmse = (statistics.fmean(gap[i] < i for gap in found) for i in (0, 1))
+    return Verdict(
+        status_of(p_md >= MOST, rmse >= MOST),
+        f"networks ahead of model-driven learning in P_md in {p_md:.0%} of the points, in RMSE in "
+        f"{rmse:.0%} ({_middle(found)})",
+    )
+
+
+def check_limited(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-limited``."""
+    result = results["p2-fig4"]
+    networks, matrix = (
+        _gaps_over_draws(result, kind, f"{name}/limited/{{}}", f"{name}/unlimited/{{}}")
+        for kind, name in (("network", "networks"), ("matrix", "model-driven"))
+    )
+    p_md, rmse = (statistics.median(column) for column in zip(*networks, strict=True))
+    return Verdict(
+        status_of(p_md > CLOSE_P_D, rmse > CLOSE_RMSE, _close(matrix) >= MOST),
+        f"limited against unlimited: networks' medians P_md {p_md:+.3f}, RMSE x{rmse:.2f}; "
+        f"model-driven learning stays close in {_close(matrix):.0%} of the points "
+        f"({_middle(matrix)})",
+    )
+
+
+def check_generalise(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-generalise``."""
+    result = results["p2-fig5"]
+    against_baseline, against_networks = [], []
+    for complexity in ("unlimited", "limited"):
+        learner = f"model-driven/{complexity}/{{}}"
+        against_baseline += _gaps_over_draws(result, "matrix", learner, "baseline/unknown/{}")
+        against_networks += _gaps_over_draws(
+            result, "network", learner, f"networks/{complexity}/{{}}"
+        )
+    return Verdict(
+        status_of(_ahead(against_baseline) >= MOST, _ahead(against_networks) >= MOST),
+        f"model-driven learning ahead in both P_md and RMSE of the baseline that assumes half a "
+        f"wavelength in {_ahead(against_baseline):.0%} of the points "
+        f"({_middle(against_baseline)}), of the networks in {_ahead(against_networks):.0%} "
+        f"({_middle(against_networks)})",
+    )
+
+
+def parameter_counts(complexity: str) -> tuple[int, int]:
+    """Trainable parameters of the sensing networks, and of the steering matrix.
+
+    Args:
+        complexity: ``"unlimited"`` or ``"limited"``, of the ``paper`` preset.
+
+    Returns:
+        Number of real parameters of the networks and of complex ones of the matrix.
+    """
+    config = IMPAIRED_PRESETS["paper"]
+    matrix, networks = getattr(config, complexity)
+    with torch.device("meta"):
+        model = SectorAutoencoder(
+            config.scenario.num_antennas, config.scenario.order, networks.width
+        )
+    real = sum(_count(model.get_submodule(name)) for name in SENSING)
+    return real, _count(ModelDriven(config.scenario.num_antennas, matrix.grid_size)) // 2
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def check_parameters(results: Mapping[str, Result]) -> Verdict:
+    """Criterion of ``p2-parameters``."""
+    found = {name: parameter_counts(name) for name in PARAMETERS}
+    passed = [
+        abs(count - stated) <= ALMOST * stated
+        for name, pair in found.items()
+        for count, stated in zip(pair, PARAMETERS[name], strict=True)
+    ]
+    (wide, large), (narrow, small) = found["unlimited"], found["limited"]
+    return Verdict(
+        status_of(*passed),
+        f"{wide:,} and {narrow:,} real parameters of the networks, {large:,} and {small:,} complex "
+        "ones of the steering matrices",
+        ("paper",),
+    )

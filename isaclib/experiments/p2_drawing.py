@@ -1,0 +1,195 @@
+"""The figures of P2, drawn from their results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from isaclib.experiments.drawing import WEIGHT, named, tradeoff_axes
+from isaclib.experiments.p2_runs import FIRST_STEP, UNSEEN
+from isaclib.plotting import (
+    COLORS,
+    annotate,
+    legend_above,
+    name_source,
+    new_figure,
+    plot_points,
+    spread,
+    style,
+)
+from isaclib.results import Result
+
+PANELS = ("p_md", "rmse_deg")
+
+
+def matrix_label(training: Mapping[str, Any]) -> str:
+    """What a steering matrix is called in a legend.
+
+    Args:
+        training: A :class:`~.p2_config.MatrixTraining` from a result's configuration.
+
+    Returns:
+        Name with the grid size and the number of steps.
+    """
+    steps = f"{training['steps']:,} steps"
+    return rf"model-driven, $N_\mathrm{{grid}}={training['grid_size']}$, {steps}"
+
+
+def network_label(training: Mapping[str, Any]) -> str:
+    """What networks are called in a legend.
+
+    Args:
+        training: A :class:`~.p2_config.NetworkTraining` from a result's configuration.
+
+    Returns:
+        Name with width, number of steps and batch.
+    """
+    return (
+        f"networks, $N={training['width']}$, 2 x {training['steps']:,} steps of "
+        f"{training['batch']:,}"
+    )
+
+
+def draw_ideal(result: Result) -> Figure:
+    """P2 Fig. 3: SER against misdetection probability, and against angle RMSE.
+
+    Args:
+        result: Result of ``p2-fig3``.
+
+    Returns:
+        The figure.
+    """
+    networks = network_label(result.config["networks"])
+    looks: dict[str, dict[str, Any]] = {
+        "baseline": {"color": COLORS["black"], "label": "baseline", "marker": ""},
+        "model-driven/literal": {
+            "color": COLORS["blue"],
+            "label": matrix_label(result.config["matrix"]),
+        },
+        "model-driven/sector": {
+            "color": COLORS["sky"],
+            "label": "the same, softmax over the sector alone",
+            "marker": "s",
+            "filled": False,
+        },
+        "networks/all/deg": {"color": COLORS["orange"], "label": networks, "marker": "^"},
+        "networks/present/deg": {
+            "color": COLORS["purple"],
+            "label": "networks, Eq. (11) as printed",
+            "marker": "x",
+            "line": "",
+        },
+        "networks/all/rad": {
+            "color": COLORS["green"],
+            "label": "networks, angle loss in radians",
+            "marker": "D",
+            "line": "",
+            "filled": False,
+        },
+    }
+    with style():
+        figure, panels = new_figure(2, height=4.0)
+        for axes, y in zip(panels, PANELS, strict=True):
+            for name, look in looks.items():
+                plot_points(axes, result[name], "ser", y, **look)
+            if y == "p_md":
+                _first_step(axes, result, f"networks/all/deg{FIRST_STEP}")
+            names = {w: f"{WEIGHT}={w:g}" for w in (0.01, 1.0)}
+            annotate(axes, result["networks/all/deg"], "ser", y, names=names, key="omega_r")
+            tradeoff_axes(axes, y)
+        legend_above(figure, panels[0])
+        name_source(figure, result)
+    return figure
+
+
+def _first_step(axes: Axes, result: Result, name: str) -> None:
+    """Networks whose beam and detector were trained together, before the angle step."""
+    plot_points(
+        axes,
+        result[name],
+        "ser",
+        "p_md",
+        color=COLORS["yellow"],
+        label="networks after the first training step",
+        marker="v",
+        line="",
+        filled=False,
+    )
+
+
+def draw_impaired(result: Result) -> Figure:
+    """P2 Fig. 4: the trade-off with spacing errors, for one array and the range over all.
+
+    Args:
+        result: Result of ``p2-fig4``, or of ``p2-fig5``, which has the same series.
+
+    Returns:
+        The figure.
+    """
+    with style():
+        figure, panels = new_figure(2, height=4.2)
+        for axes, y in zip(panels, PANELS, strict=True):
+            _baseline_curves(axes, result, y)
+            _learned_curves(axes, result, y)
+            tradeoff_axes(axes, y)
+        legend_above(figure, panels[0])
+        name_source(figure, result)
+    return figure
+
+
+draw_unseen = draw_impaired
+
+
+def _baseline_curves(axes: Axes, result: Result, y: str) -> None:
+    """Baselines: draw 0 as lines, the range over all draws as bands."""
+    draws = result.config["baseline_draws"]
+    looks = {
+        "known": (COLORS["black"], "baseline, spacings known"),
+        "unknown": (COLORS["purple"], r"baseline, assumes $\lambda/2$"),
+    }
+    for knowledge, (color, label) in looks.items():
+        curves = named(result, f"baseline/{knowledge}/", without=UNSEEN)
+        middle, _, _ = spread(curves, "ser")
+        _, low, high = spread(curves, y)
+        axes.fill_between(middle, low, high, color=color, alpha=0.13, lw=0)
+        first = curves[0]
+        axes.plot(
+            first["ser"].values,
+            first[y].values,
+            color=color,
+            label=f"{label} (band: {draws} arrays)",
+        )
+
+
+def _learned_curves(axes: Axes, result: Result, y: str) -> None:
+    """Learners: draw 0 with a line, the other draws as small markers."""
+    looks = {
+        "unlimited": (COLORS["blue"], "o", COLORS["orange"], "^"),
+        "limited": (COLORS["sky"], "s", COLORS["yellow"], "v"),
+    }
+    for complexity, (matrix_color, matrix_marker, network_color, network_marker) in looks.items():
+        matrix, networks = result.config[complexity]
+        curves = named(result, f"model-driven/{complexity}/", without=UNSEEN)
+        for index, curve in enumerate(curves):
+            plot_points(
+                axes,
+                curve,
+                "ser",
+                y,
+                color=matrix_color,
+                marker=matrix_marker,
+                label=None if index else matrix_label(matrix),
+                line="" if index else "-",
+                alpha=0.35 if index else 1.0,
+            )
+        plot_points(
+            axes,
+            result[f"networks/{complexity}/0"],
+            "ser",
+            y,
+            color=network_color,
+            marker=network_marker,
+            label=network_label(networks),
+            line="-",
+        )
