@@ -63,6 +63,10 @@ app = typer.Typer(
 )
 
 
+data = typer.Typer(no_args_is_help=True, help="Get the data set of P4.")
+app.add_typer(data, name="data")
+
+
 def main() -> None:
     """Run the command line; the entry point of the ``isaclib`` script."""
     app()
@@ -200,6 +204,50 @@ def claims(
         _complain(message)
     if broken:
         raise typer.Exit(1)
+
+
+@data.command()
+def cifar10(
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder, or archive, to adopt instead of downloading."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Mirror of the official archive, which is known by its checksum."),
+    ] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="Folder of data sets; by default $ISACLIB_DATA, else the platform's cache.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Download CIFAR-10 (170 MB), or adopt a copy, check it, and print where it is."""
+    from isaclib import _datasets
+    from isaclib.images import DESCRIPTIONS, FOLDER, data_directory
+
+    if source and url:
+        raise ValueError(f"url must not be given together with --from, got {url!r}")
+    root = data_directory(directory)
+    try:
+        with stop_signals():
+            if source:
+                found = _datasets.adopt(source, root, _datasets.CIFAR10)
+            else:
+                found = _datasets.present(root, _datasets.CIFAR10) or _datasets.download(
+                    root, url, _datasets.CIFAR10
+                )
+    except Interrupted as error:
+        _complain(f"{error}; nothing is kept of what was not finished")
+        raise typer.Exit(error.exit_status) from error
+    _note(
+        f"{DESCRIPTIONS[found.origin.kind]}: {len(found.train):,} training and "
+        f"{len(found.test):,} test images"
+    )
+    typer.echo(root / FOLDER)
 
 
 def _console() -> Console:

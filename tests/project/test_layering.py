@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "isaclib"
 ARRAYS = {"noise", "arrays"}
 SECTORS = {*ARRAYS, "sectors"}
 SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estimation"}
-SIGNAL |= {"losses", "metrics"}
+SIGNAL |= {"losses", "metrics", "images"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "beamforming": SECTORS,
     "detection": ARRAYS,
     "estimation": SECTORS,
+    "images": {"noise"},
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
