@@ -9,7 +9,8 @@ simulation and gradient included, every sample with a target and a sector of its
 Each runs in a process of its own, so that the peak of its resident memory, less what the process
 held before the first step, is its own. The report also says how far the gradients differ.
 
-Run as ``python benchmarks/model_driven_step.py [--output FILE.json]`` on an idle machine.
+Run as ``python benchmarks/model_driven_step.py --threads 1 2 [--output FILE.json]`` on an idle
+machine.
 """
 
 import argparse
@@ -122,45 +123,61 @@ def gradient_difference() -> float:
     return float(torch.linalg.vector_norm(fast - literal) / torch.linalg.vector_norm(literal))
 
 
-def in_process(name: str, options: argparse.Namespace) -> dict[str, float]:
+def in_process(name: str, threads: int, steps: int) -> dict[str, float]:
     """Run one version in a fresh process.
 
     Args:
         name: Which version.
-        options: Steps and threads.
+        threads: Number of threads.
+        steps: Steps to time.
 
     Returns:
         What :func:`one_version` found there.
     """
-    command = [sys.executable, __file__, "--only", name, "--steps", str(options.steps)]
-    command += ["--threads", str(options.threads)]
+    command = [sys.executable, __file__, "--only", name, "--steps", str(steps)]
+    command += ["--threads", str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
+
+
+def compare(threads: int, steps: int) -> dict[str, object]:
+    """Both versions at a number of threads.
+
+    Args:
+        threads: Number of threads.
+        steps: Steps to time.
+
+    Returns:
+        Times, memory, and their ratios.
+    """
+    literal, fast = (in_process(name, threads, steps) for name in VERSIONS)
+    return {
+        "threads": threads,
+        "literal": literal,
+        "fast": fast,
+        "speed_up": round(literal["median_ms"] / fast["median_ms"], 2),
+        "memory_share": round(fast["memory_mib"] / literal["memory_mib"], 3),
+    }
 
 
 def main() -> None:
     """Time both versions, print the comparison, and write it as JSON."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--steps", type=int, default=30)
-    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--threads", type=int, nargs="+", default=[os.cpu_count()])
     arguments.add_argument("--output", type=Path)
     arguments.add_argument("--only", choices=sorted(VERSIONS), help="one version, in this process")
     options = arguments.parse_args()
-    torch.set_num_threads(options.threads)
     if options.only:
+        torch.set_num_threads(options.threads[0])
         print(json.dumps(one_version(options.only, options.steps)))
         return
-    found = {name: in_process(name, options) for name in VERSIONS}
-    literal, fast = found["literal"], found["fast"]
     report = {
-        **found,
-        "speed_up": round(literal["median_ms"] / fast["median_ms"], 2),
-        "memory_share": round(fast["memory_mib"] / literal["memory_mib"], 3),
+        "rows": [compare(threads, options.steps) for threads in options.threads],
         "gradient_difference": float(f"{gradient_difference():.2g}"),
         "batch": PLAN.batch,
         "grid": GRID,
-        "threads": options.threads,
         "steps": options.steps,
         "torch": torch.__version__,
         "processor": platform.processor() or platform.machine(),

@@ -12,7 +12,16 @@ from typing import Literal, get_args
 from isaclib._validation import check_one_of
 from isaclib.results import Result, ResultError, load_result
 
-__all__ = ["CLAIM_MODULES", "STATUSES", "Claim", "Status", "Verdict", "claims", "evaluate"]
+__all__ = [
+    "CLAIM_MODULES",
+    "STATUSES",
+    "Claim",
+    "Status",
+    "Verdict",
+    "claims",
+    "evaluate",
+    "markdown_table",
+]
 
 CLAIM_MODULES = ("isaclib.experiments.p1_claims", "isaclib.experiments.p2_claims")
 
@@ -100,6 +109,35 @@ def evaluate(
         except ResultError as error:
             stored[figure] = error
     return [(claim, _verdict(claim, stored)) for claim in everything]
+
+
+def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) -> str:
+    """Write the claims of one paper with their verdicts as a Markdown table.
+
+    Args:
+        paper: Paper id, such as ``"p1"``.
+        directory: Results folder; see :func:`isaclib.results.results_directory`.
+
+    Returns:
+        The table, a row a claim.
+
+    Raises:
+        ResultError: If a claim cannot be tested.
+        ValueError: If no claim is of this paper.
+    """
+    rows = ["| claim | paper | verdict | measured |", "|---|---|---|---|"]
+    for claim, verdict in evaluate(directory):
+        if claim.paper != paper:
+            continue
+        if isinstance(verdict, ResultError):
+            raise verdict
+        where = ", ".join(claim.figures)
+        cells = (claim.statement, where, f"**{verdict.status}**", verdict.measured)
+        rows.append(f"| {' | '.join(cells)} |")
+    if len(rows) == 2:
+        known = ", ".join(dict.fromkeys(claim.paper for claim in claims()))
+        raise ValueError(f"paper must be one of {known}, got {paper!r}")
+    return "\n".join(rows)
 
 
 def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:
