@@ -1,14 +1,17 @@
-r"""Training losses, P1 Eqs. (3)-(8).
+r"""Training losses, P1 Eqs. (3)-(8), and the weighted loss of several tasks, P4 Sec. II.
 
 Each takes what the networks put out before their last nonlinearity where that is numerically
 safer (logits), and returns the mean over the batch.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch.nn import functional
+
+from isaclib._validation import check_nonnegative
 
 AngleUnit = Literal["deg", "rad"]
 
@@ -115,3 +118,49 @@ def isac_loss(
     if not 0 <= radar_weight <= 1:
         raise ValueError(f"radar_weight must lie in [0, 1], got {radar_weight!r}")
     return radar_weight * radar + (1 - radar_weight) * communication
+
+
+def check_task_weights(weights: Mapping[str, float]) -> None:
+    """Check the weights of a multi-task loss.
+
+    Args:
+        weights: Weight of each task, by its name.
+
+    Raises:
+        ValueError: If a weight is negative or not finite, or they do not sum to one.
+    """
+    for name, weight in weights.items():
+        check_nonnegative(f"weight of {name}", weight)
+    total = math.fsum(weights.values())
+    if abs(total - 1) > 1e-6:
+        raise ValueError(f"weights must sum to one, got {dict(weights)}, which sum to {total:g}")
+
+
+def multi_task_loss(
+    losses: Mapping[str, torch.Tensor], weights: Mapping[str, float]
+) -> torch.Tensor:
+    r"""Weighted sum of the losses of several tasks, P4 Sec. II.
+
+    .. math:: \sum_i w_i \mathcal{J}_i, \quad w_i \ge 0, \quad \sum_i w_i = 1
+
+    Args:
+        losses: Loss of each task, ``[]``, real, by its name.
+        weights: Weight of each task. One of weight zero needs no loss, so its network need not
+            be run.
+
+    Returns:
+        ``[]``, real.
+
+    Raises:
+        ValueError: If a weight is negative, the weights do not sum to one, or a task of positive
+            weight has no loss.
+    """
+    check_task_weights(weights)
+    active = {name: weight for name, weight in weights.items() if weight > 0}
+    missing = sorted(active.keys() - losses.keys())
+    if missing:
+        raise ValueError(
+            f"losses must hold every task of positive weight, {sorted(active)}, got none for "
+            f"{missing}"
+        )
+    return torch.stack([weight * losses[name] for name, weight in active.items()]).sum()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torchmetrics import Metric
 
-from isaclib._validation import check_nonnegative_int, check_probability
+from isaclib._validation import check_nonnegative_int, check_positive, check_probability
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,19 @@ class SymbolErrorRate(_Frequency):
         self._count(decided != messages)
 
 
+class Accuracy(_Frequency):
+    """Accuracy of a classifier: how often the decided class is the true one."""
+
+    def update(self, decided: torch.Tensor, classes: torch.Tensor) -> None:
+        """Count a chunk.
+
+        Args:
+            decided: ``[batch]``, int64. Decided classes.
+            classes: ``[batch]``, int64. True classes.
+        """
+        self._count(decided == classes)
+
+
 class DetectionProbability(_Frequency):
     """Detection probability P_d: how often a present target is declared."""
 
@@ -208,6 +221,28 @@ class Mean(_Moments):
             samples: ``[...]``, real. Samples.
         """
         self._add(samples)
+
+
+def psnr_db(mse: Estimate, peak: float = 1.0) -> Estimate:
+    r"""Peak signal-to-noise ratio of reconstructed images from their mean squared error.
+
+    Args:
+        mse: Mean squared error over all images, in the square of the pixels' unit.
+        peak: Largest value of a pixel, positive.
+
+    Returns:
+        :math:`10 \log_{10}(\mathrm{peak}^2 / \mathrm{MSE})` [dB] with the interval of the error;
+        infinite where that is zero.
+
+    Raises:
+        ValueError: If ``peak`` is not positive.
+    """
+    square = check_positive("peak", peak) ** 2
+    value, high, low = (
+        10 * math.log10(square / x) if x > 0 else math.inf if x <= 0 else math.nan
+        for x in (mse.value, mse.low, mse.high)
+    )
+    return Estimate(value, low, high, mse.count)
 
 
 class _RootMeanSquare(_Moments):

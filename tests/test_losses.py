@@ -11,9 +11,11 @@ from scipy.stats import norm
 from isaclib.losses import (
     binary_cross_entropy,
     categorical_cross_entropy,
+    check_task_weights,
     gaussian_nll,
     isac_loss,
     mean_squared_error,
+    multi_task_loss,
     radar_nll,
 )
 from isaclib.noise import step_generator
@@ -138,3 +140,57 @@ def test_the_squared_error_in_degrees_is_that_of_the_angles_in_degrees():
     found = mean_squared_error(ESTIMATE, THETA, "deg")
     oracle = np.mean((np.degrees(ESTIMATE.numpy()) - np.degrees(THETA.numpy())) ** 2)
     assert float(found) == pytest.approx(oracle)
+
+
+# Several tasks, P4
+
+
+TASKS = {"first": torch.tensor(3.0), "second": torch.tensor(-1.0), "third": torch.tensor(0.5)}
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda parts: sum(parts) > 0.1))
+def test_the_multi_task_loss_is_the_weighted_sum(parts):
+    weights = dict(zip(TASKS, np.divide(parts, sum(parts)), strict=True))
+    oracle = sum(float(weights[name] * float(TASKS[name])) for name in TASKS)
+    assert float(multi_task_loss(TASKS, weights)) == pytest.approx(oracle, abs=1e-5)
+
+
+def test_gradients_of_the_multi_task_loss_are_the_weights():
+    losses = {name: loss.clone().requires_grad_(True) for name, loss in TASKS.items()}
+    multi_task_loss(losses, {"first": 0.2, "second": 0.0, "third": 0.8}).backward()
+    assert float(losses["first"].grad) == pytest.approx(0.2)
+    assert losses["second"].grad is None
+    assert float(losses["third"].grad) == pytest.approx(0.8)
+
+
+def test_a_task_without_weight_needs_no_loss_and_cannot_spoil_it():
+    alone = {"first": torch.tensor(3.0)}
+    weights = {"first": 1.0, "second": 0.0}
+    assert float(multi_task_loss(alone, weights)) == 3
+    assert float(multi_task_loss(alone | {"second": torch.tensor(math.nan)}, weights)) == 3
+    with pytest.raises(
+        ValueError, match=r"every task of positive weight, .* none for \['second'\]"
+    ):
+        multi_task_loss(alone, {"first": 0.5, "second": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ({"a": 0.5, "b": 0.6}, r"weights must sum to one, got \{'a': 0.5, 'b': 0.6\}, .* 1.1"),
+        ({"a": 0.0, "b": 0.0}, "weights must sum to one, .* sum to 0"),
+        ({"a": -0.5, "b": 1.5}, "weight of a must be a finite number >= 0, got -0.5"),
+        ({"a": math.nan, "b": 1.0}, "weight of a must be a finite number >= 0, got nan"),
+        ({}, "weights must sum to one, got {}"),
+    ],
+)
+def test_task_weights_are_checked(weights, match):
+    with pytest.raises(ValueError, match=match):
+        check_task_weights(weights)
+    with pytest.raises(ValueError, match=match):
+        multi_task_loss({"a": torch.tensor(1.0), "b": torch.tensor(1.0)}, weights)
+
+
+def test_weights_that_sum_to_one_up_to_rounding_are_weights():
+    check_task_weights({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    check_task_weights({str(i): 0.1 for i in range(10)})

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, bootstrap
 
 from isaclib.metrics import (
+    Accuracy,
     AngleRMSE,
     DetectionProbability,
+    Estimate,
     FalseAlarmProbability,
     Mean,
     RootMeanSquare,
     SymbolErrorRate,
+    psnr_db,
     wilson,
 )
 from isaclib.noise import step_generator
@@ -28,6 +31,7 @@ MESSAGES = torch.randint(4, (COUNT,), generator=GENERATOR)
 DECIDED = torch.where(torch.rand(COUNT, generator=GENERATOR) < 0.9, MESSAGES, 0)
 DATA = {
     SymbolErrorRate: (DECIDED, MESSAGES),
+    Accuracy: (DECIDED, MESSAGES),
     DetectionProbability: (DECLARED, PRESENT),
     FalseAlarmProbability: (DECLARED, PRESENT),
     Mean: (ANGLE,),
@@ -124,7 +128,7 @@ def test_no_samples_give_nan_and_no_warning(kind, recwarn):
     assert math.isnan(found.value)
     assert found.count == 0
     assert math.isnan(float(metric.compute()))
-    if kind in (SymbolErrorRate, DetectionProbability, FalseAlarmProbability):
+    if kind in (Accuracy, SymbolErrorRate, DetectionProbability, FalseAlarmProbability):
         assert (found.low, found.high) == (0, 1)
     else:
         assert math.isnan(found.low)
@@ -217,6 +221,32 @@ def test_undefined_samples_make_the_estimate_undefined():
     found = measured(RootMeanSquare, torch.tensor([1.0, math.nan])).estimate()
     assert math.isnan(found.value)
     assert math.isnan(found.low)
+
+
+# Images
+
+
+def test_accuracy_and_error_rate_are_complements():
+    right, wrong = (
+        measured(Accuracy, DECIDED, MESSAGES),
+        measured(SymbolErrorRate, DECIDED, MESSAGES),
+    )
+    assert float(right.compute()) == float((DECIDED == MESSAGES).double().mean())
+    assert right.estimate().low == pytest.approx(1 - wrong.estimate().high)
+
+
+def test_the_psnr_is_that_of_the_error_and_its_interval_is_turned_round():
+    found = psnr_db(Estimate(0.01, 0.005, 0.02, 7))
+    assert found.value == pytest.approx(20)
+    assert found.low == pytest.approx(20 - 10 * math.log10(2))
+    assert found.high == pytest.approx(20 + 10 * math.log10(2))
+    assert found.count == 7
+    bytes_ = psnr_db(Estimate(0.01 * 255**2, 0.0, 0.02 * 255**2, 7), peak=255)
+    assert bytes_.value == pytest.approx(20)
+    assert bytes_.high == math.inf
+    assert math.isnan(psnr_db(Estimate(math.nan, math.nan, math.nan, 0)).value)
+    with pytest.raises(ValueError, match="peak must be a finite number > 0, got 0"):
+        psnr_db(found, peak=0)
 
 
 # Bad input
