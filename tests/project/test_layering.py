@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "isaclib"
 ARRAYS = {"noise", "arrays"}
 SECTORS = {*ARRAYS, "sectors"}
 SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estimation"}
-SIGNAL |= {"losses", "metrics", "images"}
+SIGNAL |= {"losses", "metrics", "images", "code_channels"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -27,10 +27,12 @@ MAY_IMPORT = {
     "ofdm": {"noise", "subspace"},
     "sectors": ARRAYS,
     "channels": SECTORS,
+    "ofdm_channels": {*SECTORS, "ofdm", "channels"},
     "beamforming": SECTORS,
     "detection": ARRAYS,
     "estimation": SECTORS,
     "images": {"noise"},
+    "code_channels": {"noise"},
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
