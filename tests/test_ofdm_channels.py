@@ -1,0 +1,259 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import dft
+from scipy.stats import expon, kstest, ncx2
+
+from isaclib.arrays import Sector, element_positions, steering_vector
+from isaclib.modulation import psk, qam
+from isaclib.noise import complex_normal, db_to_linear, step_generator
+from isaclib.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
+from isaclib.ofdm_channels import MultitapChannel, OfdmRadarChannel, Targets, white_noise
+from isaclib.sectors import RandomSectors
+from isaclib.subspace import spanning_basis
+
+K = 6
+POSITIONS = element_positions(K, reference="center")
+SUBCARRIERS, RANGES = Subcarriers(24, 1e6), RangeSector(0, 30)
+RADAR = OfdmRadarChannel(POSITIONS, Sector(-40, -20), RANGES, SUBCARRIERS, 15.0)
+COMMUNICATION = MultitapChannel(POSITIONS, Sector(30, 50), SUBCARRIERS, 20.0)
+BASIS = delay_basis(SUBCARRIERS, RANGES, tolerance=1e-16)
+SIGMAS = 4.5
+
+
+def generator(name="ofdm"):
+    return step_generator(0, name, 0)
+
+
+def double(*shape, name="double"):
+    return complex_normal(shape, generator=generator(f"{name}/{shape}"), dtype=torch.complex128)
+
+
+def in_double(targets):
+    return Targets(
+        targets.theta.double(), targets.distance.double(), targets.gain.cdouble(), targets.present
+    )
+
+
+def symbols_of(points, batch):
+    return points[torch.randint(len(points), (batch, SUBCARRIERS.count), generator=generator())]
+
+
+# The echo, Eq. (1)
+
+
+def test_the_echo_is_the_matrix_product_of_the_paper():
+    targets = in_double(RADAR.draw(5, generator()))
+    beam, noise = double(K, name="beam"), double(5, K, 24, name="noise")
+    symbols = double(5, 24, name="symbols")
+    found = RADAR(beam, symbols, targets, noise).numpy()
+    assert 0 < int(targets.present.sum()) < 5
+    for i in range(5):
+        theta, distance = float(targets.theta[i]), float(targets.distance[i])
+        a = np.exp(-2j * np.pi * POSITIONS.numpy() * np.sin(theta))[:, None]
+        rho = np.exp(-2j * np.pi * np.arange(24) * 1e6 * 2 * distance / 299792458)
+        spectrum = (symbols[i].numpy() * rho)[None, :]
+        psi = complex(targets.gain[i]) * bool(targets.present[i])
+        oracle = psi / np.sqrt(24) * a @ a.T @ beam.numpy()[:, None] @ spectrum
+        np.testing.assert_allclose(found[i], oracle + noise[i].numpy(), rtol=1e-10)
+
+
+def test_the_snr_is_that_of_all_antennas_together():
+    """SNR_r = K sigma_r^2 / N_0, P3 Sec. II-A."""
+    assert RADAR.variance == pytest.approx(10**1.5 / K)
+    gain = RADAR.draw(40_000, generator()).gain.abs().square()
+    assert kstest(gain.numpy(), expon(scale=RADAR.variance).cdf).pvalue > 1e-4
+
+
+def test_targets_are_uniform_in_sector_and_range():
+    targets = RADAR.draw(40_000, generator())
+    degrees = torch.rad2deg(targets.theta)
+    assert -40 <= float(degrees.min()) < float(degrees.max()) <= -20
+    assert float(degrees.double().mean()) == pytest.approx(-30, abs=0.15)
+    assert float(targets.distance.double().mean()) == pytest.approx(15, abs=0.25)
+    assert float(targets.present.double().mean()) == pytest.approx(
+        0.5, abs=SIGMAS / math.sqrt(4 * 40_000)
+    )
+    assert RADAR.draw(9, generator(), present=True).present.all()
+    assert not RADAR.draw(9, generator(), present=False).present.any()
+
+
+def test_targets_can_have_a_sector_each():
+    sectors = RandomSectors().draw(500, generator("sectors"))
+    theta = RADAR.draw(500, generator(), sectors=sectors).theta
+    assert bool(((theta >= sectors.min - 1e-6) & (theta <= sectors.max + 1e-6)).all())
+
+
+@pytest.mark.parametrize("shape", [(K,), (5, K)], ids=["one beam", "beam a sample"])
+def test_the_amplitude_is_differentiable_for_the_beam(shape):
+    targets = in_double(RADAR.draw(5, generator()))
+    beam = double(*shape).requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda f: RADAR.amplitude(f, targets), (beam,))
+
+
+# The same echo in a basis
+
+
+@pytest.mark.parametrize("angles", [False, True], ids=["delays", "angles and delays"])
+def test_the_echo_in_the_basis_is_the_projection_of_the_literal_one(angles):
+    """On the same noise, after reciprocal filtering of QPSK symbols."""
+    targets = in_double(RADAR.draw(7, generator()))
+    beam, noise = double(K, name="beam"), double(7, K, 24, name="noise")
+    symbols = symbols_of(psk(4).cdouble(), 7)
+    symbols = symbols / symbols.abs()
+    filtered = reciprocal_filter(RADAR(beam, symbols, targets, noise), symbols)
+    side = None
+    if angles:
+        side = spanning_basis(steering_vector(Sector(-40, -20).grid(50), POSITIONS))[0][:, :3]
+    expected = BASIS.project(filtered)
+    projected = BASIS.project(reciprocal_filter(noise, symbols))
+    if side is not None:
+        expected, projected = side.mH @ expected, side.mH @ projected
+    echo = RADAR.in_basis(beam, targets, BASIS, generator(), angles=side)
+    given = replace(echo, noise=lambda part: projected[part].clone())
+    assert len(given) == 7
+    for part in (slice(0, 4), slice(4, 7)):
+        torch.testing.assert_close(given.samples(part), expected[part], atol=1e-10, rtol=0)
+
+
+def test_noise_in_the_basis_does_not_depend_on_the_parts():
+    """Parts of a multiple of 16 numbers, as PyTorch fills; then one stream is one stream."""
+    source, again = (white_noise(4, 8, generator()) for _ in range(2))
+    whole = source(slice(0, 10)).clone()
+    parts = [again(slice(first, first + 5)).clone() for first in (0, 5)]
+    assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("points", [None, psk(4), qam(16)], ids=["unit", "psk", "qam"])
+def test_the_noise_in_the_basis_has_the_covariance_of_the_divided_noise(points):
+    """White for PSK; for QAM it is B^H diag(1 / |x|^2) B, per OFDM symbol."""
+    count = 20_000
+    symbols = None if points is None else symbols_of(points, 1).expand(count, -1)
+    targets = RADAR.draw(count, generator(), present=False)
+    echo = RADAR.in_basis(torch.ones(K) + 0j, targets, BASIS, generator("noise"), symbols=symbols)
+    samples = echo.samples(slice(0, count))[:, 2].to(torch.complex128)
+    weights = torch.ones(24) if symbols is None else 1 / symbols[0].abs().square()
+    expected = BASIS.basis.mH @ (weights.to(torch.complex128).unsqueeze(-1) * BASIS.basis)
+    found = samples.T @ samples.conj() / count
+    scale = float(weights.max())
+    torch.testing.assert_close(found, expected.T.conj(), atol=6 * scale / math.sqrt(count), rtol=0)
+
+
+def test_the_matched_filter_has_its_chi_square_law_in_the_basis():
+    """A target of known place and gain: |a^H Y rho^*|^2 is non-central chi-square."""
+    count = 20_000
+    targets = Targets(
+        torch.full((count,), -0.5),
+        torch.full((count,), 11.0),
+        torch.full((count,), 0.02 + 0j),
+        torch.ones(count, dtype=torch.bool),
+    )
+    beam = steering_vector(torch.tensor(-0.5), POSITIONS).conj() / math.sqrt(K)
+    samples = RADAR.in_basis(beam, targets, BASIS, generator("noise")).samples(slice(0, count))
+    steering = steering_vector(torch.tensor(-0.5), POSITIONS)
+    delays = BASIS.dictionary(torch.tensor([11.0])).to(torch.complex64)
+    output = (steering.conj() @ samples @ delays).squeeze(-1).abs().square()
+    power = K * 24
+    amplitude = 0.02 * math.sqrt(K) / math.sqrt(24)
+    law = ncx2(2, 2 * power * amplitude**2)
+    assert kstest((output / (power / 2)).double().numpy(), law.cdf).pvalue > 1e-4
+
+
+# Communication, Eq. (3)
+
+
+def test_the_received_samples_are_those_of_the_paper():
+    beam, symbols = double(K).to(torch.complex64), symbols_of(psk(4), 4)
+    realization = COMMUNICATION.draw(4, generator())
+    received, csi = COMMUNICATION(beam, symbols, realization)
+    for i in range(4):
+        a = np.exp(-2j * np.pi * POSITIONS.numpy() * np.sin(float(realization.angle[i])))
+        kappa = realization.response[i].numpy() * (beam.numpy() @ a)
+        np.testing.assert_allclose(csi[i].numpy(), kappa, rtol=1e-4)
+        oracle = symbols[i].numpy() * kappa + realization.noise[i].numpy()
+        np.testing.assert_allclose(received[i].numpy(), oracle, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("profile", ["power", "amplitude"])
+@pytest.mark.parametrize("taps", [1, 5, 24])
+def test_the_response_is_the_unitary_transform_of_decaying_taps(profile, taps):
+    channel = replace(COMMUNICATION, profile=profile, taps=taps)
+    count = 20_000
+    response = channel.draw(count, generator("taps")).response.numpy()
+    gains = response @ dft(24, scale="sqrtn").conj().T
+    np.testing.assert_allclose(gains[:, taps:], 0, atol=1e-4)
+    fall = 1 if profile == "power" else 2
+    ratio = np.exp(-fall * np.arange(taps))
+    expected = 24 * 100 * ratio / ratio.sum()
+    power = (np.abs(gains[:, :taps]) ** 2).mean(0)
+    # The last taps of 24 are below what a transform in single precision leaves.
+    np.testing.assert_allclose(power, expected, rtol=SIGMAS / math.sqrt(count), atol=1e-9)
+    np.testing.assert_allclose(channel.variances().numpy(), expected, rtol=1e-9)
+
+
+def test_the_snr_is_the_average_over_subcarriers():
+    """SNR_c = sum sigma_l^2 / (S N_0): power of beta on each subcarrier, against noise of one."""
+    realization = COMMUNICATION.draw(20_000, generator("snr"))
+    power = realization.response.abs().square().double().mean(0)
+    torch.testing.assert_close(
+        power, torch.full((24,), db_to_linear(20.0)).double(), rtol=SIGMAS / math.sqrt(2e4), atol=0
+    )
+    noise = realization.noise.abs().square().double()
+    assert float(noise.mean()) == pytest.approx(1, rel=SIGMAS / math.sqrt(noise.numel()))
+
+
+# Bad input
+
+
+def test_fewer_subcarriers_than_taps_are_refused():
+    match = "taps must be at most the number of subcarriers, 24, got 25"
+    with pytest.raises(ValueError, match=match):
+        replace(COMMUNICATION, taps=25)
+
+
+def test_ranges_beyond_the_unambiguous_one_are_refused():
+    with pytest.raises(ValueError, match=r"unambiguous range c / \(2 Delta_f\) = 149.9 m"):
+        replace(RADAR, ranges=RangeSector(0, 200))
+
+
+@pytest.mark.parametrize(
+    ("basis", "match"),
+    [
+        (delay_basis(SUBCARRIERS, RangeSector(0, 29)), r"hold the ranges \[0, 30\] m"),
+        (delay_basis(Subcarriers(25, 1e6), RANGES), r"must be of Subcarriers\(count=24"),
+    ],
+)
+def test_a_basis_of_another_channel_is_refused(basis, match):
+    targets = RADAR.draw(3, generator())
+    with pytest.raises(ValueError, match=match):
+        RADAR.in_basis(torch.ones(K) + 0j, targets, basis, generator())
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: replace(RADAR, snr_db=math.nan), "snr_db must be a finite number, got nan"),
+        (
+            lambda: replace(RADAR, positions=POSITIONS[None]),
+            r"positions must be a real \[antennas\] tensor, got \(1, 6\)",
+        ),
+        (lambda: RADAR.draw(0, generator()), "batch must be an integer >= 1, got 0"),
+        (lambda: replace(COMMUNICATION, snr_db=math.inf), "snr_db must be a finite number"),
+        (lambda: replace(COMMUNICATION, taps=0), "taps must be an integer >= 1, got 0"),
+        (
+            lambda: replace(COMMUNICATION, profile="x"),
+            "profile must be one of 'power', 'amplitude'",
+        ),
+        (lambda: COMMUNICATION.draw(-1, generator()), "batch must be an integer >= 1, got -1"),
+        (
+            lambda: RADAR.amplitude(torch.ones(K + 1) + 0j, RADAR.draw(3, generator())),
+            r"beam must have shape \[6\] or \[batch, 6\]",
+        ),
+    ],
+)
+def test_arguments_are_checked(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()
