@@ -23,11 +23,7 @@ from isaclib.systems.model_driven import (
     seeded_model_driven,
 )
 from isaclib.systems.model_driven_training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.sector_autoencoder import (
-    SectorTransceiver,
-    Step,
-    seeded_sector_autoencoder,
-)
+from isaclib.systems.sector_autoencoder import SectorTransceiver, seeded_sector_autoencoder
 from isaclib.systems.sector_autoencoder_training import SectorPlan, train_sector_autoencoder
 from isaclib.systems.transceiver import Measurement, Transceiver, calibrate, measure
 
@@ -169,7 +165,7 @@ def train_networks(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     @torch.no_grad()
-    def measured(step: Step) -> None:
+    def measured(step: str) -> None:
         model.to(device)
         found[step] = bench.measure(
             lambda sector: [SectorTransceiver(model, sector, bench.scenario.receiver_sector)]

@@ -8,14 +8,13 @@ import torch
 from torch import nn
 
 from isaclib import losses
-from isaclib._progress import share
 from isaclib._validation import check_one_of, check_range
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import step_generator
 from isaclib.systems.autoencoder import SEQUENTIAL, TRAINED, Autoencoder, Stage
 from isaclib.systems.networks import as_real
-from isaclib.systems.step_training import StepTraining
-from isaclib.training import Schedule, train
+from isaclib.systems.step_training import StepTraining, train_stages
+from isaclib.training import Schedule
 
 AngleUnit = losses.AngleUnit
 
@@ -223,9 +222,8 @@ def train_autoencoder(
         device: ``"cpu"`` or ``"cuda"``.
         progress: Whether to show a progress bar.
     """
-    count = len(plan.stages)
-    for index, stage in enumerate(plan.stages):
-        module = AutoencoderTraining(
+    stages: dict[str, StepTraining] = {
+        stage: AutoencoderTraining(
             model,
             radar,
             communication,
@@ -233,6 +231,6 @@ def train_autoencoder(
             seed=seed,
             learning_rate=plan.learning_rate,
         )
-        with share(index / count, (index + 1) / count):
-            train(module, Schedule(plan.steps, progress=progress), directory / stage, device=device)
-    model.requires_grad_(True)
+        for stage in plan.stages
+    }
+    train_stages(stages, Schedule(plan.steps, progress=progress), directory, device=device)

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from isaclib import losses
-from isaclib._progress import share
 from isaclib._validation import check_one_of, check_positive, check_positive_int, check_range
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.sectors import RandomSectors, SectorBatch
@@ -19,8 +18,8 @@ from isaclib.systems.sector_autoencoder import (
     Step,
     sector_bounds,
 )
-from isaclib.systems.step_training import StepTraining
-from isaclib.training import Schedule, train
+from isaclib.systems.step_training import StepTraining, train_stages
+from isaclib.training import Schedule
 
 Indicator = Literal["all", "present"]
 P_PRESENT = 0.5
@@ -200,7 +199,7 @@ def train_sector_autoencoder(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
-    after_step: Callable[[Step], None] | None = None,
+    after_step: Callable[[str], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
 
@@ -218,10 +217,9 @@ def train_sector_autoencoder(
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed.
     """
-    for index, step in enumerate(STEPS):
-        module = SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
-        with share(index / len(STEPS), (index + 1) / len(STEPS)):
-            train(module, Schedule(plan.steps, progress=progress), directory / step, device=device)
-        if after_step is not None:
-            after_step(step)
-    model.requires_grad_(True)
+    stages: dict[str, StepTraining] = {
+        step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
+        for step in STEPS
+    }
+    schedule = Schedule(plan.steps, progress=progress)
+    train_stages(stages, schedule, directory, device=device, after=after_step)

@@ -1,14 +1,16 @@
 """What the Lightning modules of all systems have in common: one simulated batch a step."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
+from isaclib._progress import share
 from isaclib._validation import check_nonnegative_int, check_positive
 from isaclib.noise import step_generator
-from isaclib.training import LOG_EVERY
+from isaclib.training import LOG_EVERY, Schedule, train
 
 
 class StepTraining(LightningModule):
@@ -73,3 +75,33 @@ class StepTraining(LightningModule):
         if (step + 1) % LOG_EVERY == 0:
             self.log("loss", loss)
         return loss
+
+
+def train_stages(
+    stages: Mapping[str, StepTraining],
+    schedule: Schedule,
+    directory: Path,
+    *,
+    device: str = "cpu",
+    after: Callable[[str], None] | None = None,
+) -> None:
+    """Train one model in stages, or go on where an earlier call stopped.
+
+    Args:
+        stages: Module of each stage, in order, by its name. They share one model.
+        schedule: How long each stage is.
+        directory: Folder for the checkpoints, of this run alone; each stage has a folder in it.
+        device: ``"cpu"`` or ``"cuda"``.
+        after: Called with the name of each stage at its end, also of one that an earlier call
+            finished.
+
+    Raises:
+        ValueError: If ``device`` is not allowed.
+    """
+    for index, (name, module) in enumerate(stages.items()):
+        with share(index / len(stages), (index + 1) / len(stages)):
+            train(module, schedule, directory / name, device=device)
+        if after is not None:
+            after(name)
+    for module in stages.values():
+        module.model.requires_grad_(True)

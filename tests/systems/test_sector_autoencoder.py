@@ -12,7 +12,7 @@ from torch import nn
 from isaclib.arrays import Sector, element_positions
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import complex_normal, step_generator
-from isaclib.systems import sector_autoencoder_training
+from isaclib.systems import sector_autoencoder_training, step_training
 from isaclib.systems.networks import as_real, count_parameters, load_parameters
 from isaclib.systems.sector_autoencoder import (
     SENSING,
@@ -327,11 +327,11 @@ def test_a_resumed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
             raise Killed
         original(module, *arguments, **options)
 
-    original = sector_autoencoder_training.train
-    monkeypatch.setattr(sector_autoencoder_training, "train", until_the_second_step)
+    original = step_training.train
+    monkeypatch.setattr(step_training, "train", until_the_second_step)
     with pytest.raises(Killed):
         train(tmp_path / "parts", 20, monkeypatch)
-    monkeypatch.setattr(sector_autoencoder_training, "train", original)
+    monkeypatch.setattr(step_training, "train", original)
     resumed = train(tmp_path / "parts", 20, monkeypatch)
     assert resumed.keys() == whole.keys()
     for name, value in resumed.items():
