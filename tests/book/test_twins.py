@@ -67,7 +67,11 @@ def text_of(output):
 
 
 def test_there_is_a_chapter():
-    assert [path.stem for path in SOURCES] == ["01_end_to_end_learning", "speed"]
+    assert [path.stem for path in SOURCES] == [
+        "01_end_to_end_learning",
+        "02_model_driven_learning",
+        "speed",
+    ]
 
 
 @for_each_chapter
