@@ -9,13 +9,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
 
 from isaclib.claims import Verdict
 from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST, best_at, status_of
 from isaclib.experiments.p2_config import IMPAIRED_PRESETS
 from isaclib.results import Result, Series
 from isaclib.systems.model_driven import ModelDriven
+from isaclib.systems.networks import count_parameters
 from isaclib.systems.sector_autoencoder import SENSING, SectorAutoencoder
 
 ALMOST = 0.02
@@ -180,12 +180,8 @@ def parameter_counts(complexity: str) -> tuple[int, int]:
         model = SectorAutoencoder(
             config.scenario.num_antennas, config.scenario.order, networks.width
         )
-    real = sum(_count(model.get_submodule(name)) for name in SENSING)
-    return real, _count(ModelDriven(config.scenario.num_antennas, matrix.grid_size)) // 2
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    real = count_parameters(*(model.get_submodule(name) for name in SENSING))
+    return real, count_parameters(ModelDriven(config.scenario.num_antennas, matrix.grid_size)) // 2
 
 
 def check_parameters(results: Mapping[str, Result]) -> Verdict:
