@@ -31,6 +31,8 @@ MAY_IMPORT = {
     "beamforming": SECTORS,
     "detection": ARRAYS,
     "estimation": SECTORS,
+    "ofdm_detection": {*ARRAYS, "ofdm"},
+    "angle_delay": {*SECTORS, "ofdm", "beamforming"},
     "images": {"noise"},
     "code_channels": {"noise"},
     "training": {"noise"},
