@@ -2,8 +2,8 @@
 
 from isaclib.experiments import FigureSpec
 from isaclib.experiments.assembly import drawing
-from isaclib.experiments.p2_config import IDEAL_PRESETS, IMPAIRED_PRESETS
-from isaclib.experiments.p2_runs import run_ideal, run_impaired, run_unseen
+from isaclib.experiments.p2_config import IDEAL_PRESETS, IMPAIRED_PRESETS, READINGS_PRESETS
+from isaclib.experiments.p2_runs import run_ideal, run_impaired, run_readings, run_unseen
 
 DRAWING = "isaclib.experiments.p2_drawing"
 """Module that draws; imported when it is asked to, since it imports matplotlib."""
@@ -32,5 +32,13 @@ FIGURES = [
         IMPAIRED_PRESETS,
         run_unseen,
         drawing(DRAWING, "draw_unseen"),
+    ),
+    FigureSpec(
+        "p2-readings",
+        "p2",
+        "Baseline and model-driven learning under both readings of the spacing errors",
+        READINGS_PRESETS,
+        run_readings,
+        drawing(DRAWING, "draw_readings"),
     ),
 ]

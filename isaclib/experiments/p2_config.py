@@ -175,6 +175,34 @@ class ImpairedConfig:
     network_draws: int = 1
 
 
+@dataclass(frozen=True)
+class ReadingsConfig:
+    """Configuration of the comparison of the readings of the spacing errors.
+
+    Attributes:
+        scenario: Array, sectors and SNRs.
+        test: Sample counts.
+        unseen_sector_deg: Target sector of Fig. 5 [degrees].
+        models: Readings of the spacing errors: the text's, and the one that putting :math:`d_k`
+            into the printed steering vector gives.
+        std_wavelengths: Standard deviation of the spacings [wavelengths].
+        grid_size: Grid angles of the baseline's beams.
+        matrix: Training of the steering matrices.
+        baseline_draws: Arrays that the baseline is measured on.
+        matrix_draws: Arrays that steering matrices are trained for, the first of the same.
+    """
+
+    scenario: Scenario = Scenario()
+    test: Test = field(default_factory=Test)
+    unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
+    models: tuple[p1_config.Reading, ...] = ("cumulative", "per_element_centered")
+    std_wavelengths: float = 1 / 30
+    grid_size: int = 500
+    matrix: MatrixTraining = MatrixTraining(grid_size=156)
+    baseline_draws: int = 20
+    matrix_draws: int = 3
+
+
 _SMOKE_TEST = Test(samples=2000, block=1000)
 _SMOKE_MATRIX = MatrixTraining(grid_size=60, steps=3, batch=100)
 _SMOKE_NETWORKS = NetworkTraining(width=8, steps=3, batch=100)
@@ -213,4 +241,15 @@ IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
         limited=(MatrixTraining(grid_size=156), _DESK_NARROW),
     ),
     "paper": ImpairedConfig(),
+}
+READINGS_PRESETS: dict[str, ReadingsConfig] = {
+    "smoke": ReadingsConfig(
+        test=_SMOKE_TEST,
+        grid_size=60,
+        matrix=_SMOKE_MATRIX,
+        baseline_draws=2,
+        matrix_draws=1,
+    ),
+    "desk": ReadingsConfig(test=_DESK_TEST, matrix=MatrixTraining(grid_size=156, steps=10_000)),
+    "paper": ReadingsConfig(),
 }

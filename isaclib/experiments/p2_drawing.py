@@ -1,12 +1,13 @@
 """The figures of P2, drawn from their results."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from isaclib.experiments.drawing import WEIGHT, named, tradeoff_axes
+from isaclib.experiments.drawing import LABELS, WEIGHT, named, tradeoff_axes
 from isaclib.experiments.p2_runs import FIRST_STEP, UNSEEN
 from isaclib.plotting import (
     COLORS,
@@ -14,7 +15,9 @@ from isaclib.plotting import (
     legend_above,
     name_source,
     new_figure,
+    plain_log_scale,
     plot_points,
+    plot_ranges,
     spread,
     style,
 )
@@ -193,3 +196,58 @@ def _learned_curves(axes: Axes, result: Result, y: str) -> None:
             label=network_label(networks),
             line="-",
         )
+
+
+def draw_readings(result: Result) -> Figure:
+    """Baselines and model-driven learning at omega_r = 1 under each reading of the errors.
+
+    Args:
+        result: Result of ``p2-readings``.
+
+    Returns:
+        The figure.
+    """
+    config = result.config
+    places = {
+        (model, suffix): f"{_READINGS[model]}\n{_sector_name(sector)}"
+        for model in config["models"]
+        for suffix, sector in (
+            ("", config["scenario"]["target_sector_deg"]),
+            (UNSEEN, config["unseen_sector_deg"]),
+        )
+    }
+    looks = {
+        "known": (COLORS["black"], "o", "baseline, spacings known", "baseline_draws"),
+        "unknown": (COLORS["purple"], "s", r"baseline, assumes $\lambda/2$", "baseline_draws"),
+        "model-driven": (COLORS["blue"], "^", matrix_label(config["matrix"]), "matrix_draws"),
+    }
+    with style():
+        figure, panels = new_figure(2)
+        for axes, y in zip(panels, PANELS, strict=True):
+            for offset, (name, (color, marker, label, draws)) in enumerate(looks.items()):
+                plot_ranges(
+                    axes,
+                    [i + 0.2 * (offset - 1) for i in range(len(places))],
+                    [result[f"{name}/{model}{suffix}"][y].values for model, suffix in places],
+                    middle=statistics.median,
+                    label=f"{label} ({config[draws]} arrays)",
+                    color=color,
+                    marker=marker,
+                )
+            axes.set_xticks(range(len(places)), list(places.values()), fontsize=8)
+            axes.set_ylabel(LABELS[y])
+            plain_log_scale(axes, y=True)
+        legend_above(figure, panels[0])
+        name_source(figure, result)
+    return figure
+
+
+_READINGS = {
+    "cumulative": "between neighbours",
+    "per_element": r"element $k$ at $k\,d_k$",
+    "per_element_centered": r"at $(k-\frac{K-1}{2})\,d_k$",
+}
+
+
+def _sector_name(sector_deg: Sequence[float]) -> str:
+    return f"[{sector_deg[0]:g}°, {sector_deg[1]:g}°]"

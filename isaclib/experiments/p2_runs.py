@@ -1,7 +1,7 @@
 """What each figure of P2 runs."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,23 +95,27 @@ class Networks:
 Sectors = Sequence[tuple[float, float]]
 
 
+def _matrix_task(
+    context: RunContext, matrix: Matrix, sectors_deg: Sectors, rhos: Sequence[float]
+) -> Task:
+    """Task that trains a steering matrix and measures it over its trade-off parameters."""
+    return Task(
+        folder_name(matrix.name),
+        {
+            **_common(context, sectors_deg, matrix.impairment),
+            "matrix": asdict(matrix.training),
+            "radar_weights": list(rhos),
+            "repetition": context.seed,
+        },
+    )
+
+
 def _run_matrices(
     context: RunContext, matrices: Sequence[Matrix], sectors_deg: Sectors
 ) -> tuple[list[Series], dict[str, Path]]:
     """Train and measure steering matrices: their series, and the folder of each by its name."""
     rhos = context.config.radar_weights
-    tasks = [
-        Task(
-            folder_name(matrix.name),
-            {
-                **_common(context, sectors_deg, matrix.impairment),
-                "matrix": asdict(matrix.training),
-                "radar_weights": list(rhos),
-                "repetition": context.seed,
-            },
-        )
-        for matrix in matrices
-    ]
+    tasks = [_matrix_task(context, matrix, sectors_deg, rhos) for matrix in matrices]
     outcomes = context.sweep.map(train_matrix, tasks, context.state, label="steering matrices")
     series = [
         s
@@ -312,3 +316,65 @@ def run_unseen(context: RunContext) -> Result:
     ]
     notes = {"measured by": f"p2-fig4, commit {stored.provenance.commit}"}
     return finished(context, series, started, notes=notes)
+
+
+def run_readings(context: RunContext) -> Result:
+    """What Figs. 4 and 5 would be at omega_r = 1 under each reading of the spacing errors.
+
+    Args:
+        context: Preset, seed, device and folders.
+
+    Returns:
+        For each reading the series ``known/cumulative``, ``unknown/cumulative`` (baselines) and
+        ``model-driven/cumulative``, a point an array, and each with :data:`UNSEEN`.
+    """
+    started, config = time.perf_counter(), context.config
+    sectors = [config.scenario.target_sector_deg, config.unseen_sector_deg]
+    beams, matrices = {}, {}
+    for model in config.models:
+        for knowledge in ("known", "unknown"):
+            beams[f"{knowledge}/{model}"] = [
+                _baseline_task(
+                    context,
+                    f"{knowledge}/{model}/{draw}",
+                    sectors,
+                    [1.0],
+                    known=knowledge == "known",
+                    impairment=Impairment(model, config.std_wavelengths, draw),
+                )
+                for draw in range(config.baseline_draws)
+            ]
+        name = f"model-driven/{model}"
+        matrices[name] = [
+            _matrix_task(
+                context,
+                Matrix(
+                    f"{name}/{draw}",
+                    config.matrix,
+                    Impairment(model, config.std_wavelengths, draw),
+                ),
+                sectors,
+                [1.0],
+            )
+            for draw in range(config.matrix_draws)
+        ]
+    series = _one_point_series(context, measure_baseline, beams, "baselines")
+    series += _one_point_series(context, train_matrix, matrices, "steering matrices")
+    return finished(context, series, started)
+
+
+def _one_point_series(
+    context: RunContext,
+    function: Callable[[dict[str, Any], Path], dict[str, Any]],
+    groups: Mapping[str, Sequence[Task]],
+    label: str,
+) -> list[Series]:
+    """Series with a point a draw, from tasks that measure one point a target sector each."""
+    tasks = [task for group in groups.values() for task in group]
+    outcomes = iter(context.sweep.map(function, tasks, context.state, label=label))
+    series: list[Series] = []
+    for name, group in groups.items():
+        found = [next(outcomes)["sectors"] for _ in group]
+        by_sector = [[sectors[i][0] for sectors in found] for i in range(len(found[0]))]
+        series += _sector_series(name, by_sector, draw=range(len(group)))
+    return series
