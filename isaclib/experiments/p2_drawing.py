@@ -243,9 +243,9 @@ def draw_readings(result: Result) -> Figure:
 
 
 _READINGS = {
-    "cumulative": "between neighbours",
-    "per_element": r"element $k$ at $k\,d_k$",
-    "per_element_centered": r"at $(k-\frac{K-1}{2})\,d_k$",
+    "cumulative": "between\nneighbours",
+    "per_element": "in the vector,\nfrom the first",
+    "per_element_centered": "in the vector,\nfrom the centre",
 }
 
 
