@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "sweep": {"results"},
     "experiments": {*SIGNAL, "training", "systems", "results", "plotting", "sweep", "claims"},
     "claims": {"results", "experiments"},
-    "cli": {"results", "sweep", "claims", "experiments"},
+    "cli": {"results", "sweep", "claims", "experiments", "images"},
     "_runs": {"experiments", "results", "sweep"},
     "__main__": {"cli"},
     "__init__": set(),
