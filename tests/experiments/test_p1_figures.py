@@ -3,36 +3,13 @@ import json
 import math
 
 import pytest
+from figure_runs import names, run_and_store, smoke_context
 
-from isaclib.experiments import RunContext, figures
+from isaclib.experiments import figures
 from isaclib.experiments.p1_assembly import METRICS
-from isaclib.results import ResultError, load_result, load_weights, save_result
-from isaclib.sweep import Sweep
+from isaclib.results import ResultError, load_weights
 
 FIG2_WEIGHTS = (0.0, 0.09, 1.0)
-
-
-def context(folder, figure, preset="smoke"):
-    spec = figures()[figure]
-    return RunContext(
-        figure=figure,
-        preset=preset,
-        config=spec.presets["smoke"],
-        seed=0,
-        device="cpu",
-        results=folder / "results",
-        state=folder / "state" / figure,
-        sweep=Sweep(progress=False),
-    )
-
-
-def run(folder, figure):
-    """Run a figure, store it as the command line would, and read it back."""
-    where = context(folder, figure)
-    where.state.mkdir(parents=True, exist_ok=True)
-    result = figures()[figure].run(where)
-    save_result(result, where.results, staged=where.state)
-    return load_result(figure, where.results)
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +20,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stored(folder):
     """Every figure at the smoke preset, Fig. 2 first."""
-    return {name: run(folder, name) for name, spec in figures().items() if spec.paper == "p1"}
-
-
-def names(result):
-    return [series.name for series in result.series]
+    return {
+        name: run_and_store(folder, name) for name, spec in figures().items() if spec.paper == "p1"
+    }
 
 
 def test_results_say_what_they_are(stored):
@@ -221,7 +196,7 @@ def test_a_second_run_finds_its_tasks_done_and_gives_the_same(stored, folder, mo
 
     monkeypatch.setattr("isaclib.sweep._execute", computed)
     for figure in ("p1-fig2", "p1-fig5"):
-        again = figures()[figure].run(context(folder, figure))
+        again = figures()[figure].run(smoke_context(folder, figure))
         assert str(again.series) == str(stored[figure].series)
         assert again.provenance.weights == stored[figure].provenance.weights
 
@@ -251,18 +226,18 @@ def test_every_result_can_be_drawn(stored, figure, tmp_path):
 @pytest.mark.parametrize("figure", ["p1-fig3", "p1-fig4", "p1-sequential"])
 def test_figures_that_show_its_autoencoders_need_fig_2(tmp_path, figure):
     with pytest.raises(ResultError, match=r"p1-fig2"):
-        figures()[figure].run(context(tmp_path, figure))
+        figures()[figure].run(smoke_context(tmp_path, figure))
 
 
 @pytest.mark.parametrize("figure", ["p1-fig3", "p1-fig4", "p1-sequential"])
 def test_figures_that_show_its_autoencoders_need_fig_2_at_their_own_preset(stored, folder, figure):
     match = rf"{figure} needs the trained systems of p1-fig2 at .* 'desk' and seed 0, got 'smoke'"
     with pytest.raises(ValueError, match=match) as error:
-        figures()[figure].run(context(folder, figure, preset="desk"))
+        figures()[figure].run(smoke_context(folder, figure, preset="desk"))
     assert "isaclib run p1-fig2 --preset desk" in str(error.value)
 
 
 def test_figures_that_show_its_autoencoders_need_fig_2_at_their_own_seed(stored, folder):
-    other = dataclasses.replace(context(folder, "p1-fig4"), seed=3)
+    other = dataclasses.replace(smoke_context(folder, "p1-fig4"), seed=3)
     with pytest.raises(ValueError, match=r"preset 'smoke' and seed 3, got 'smoke' and 0"):
         figures()["p1-fig4"].run(other)

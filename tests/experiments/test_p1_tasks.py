@@ -10,7 +10,6 @@ from isaclib.experiments.assembly import WEIGHTS
 from isaclib.experiments.p1_assembly import METRICS, point_series
 from isaclib.experiments.p1_config import Impairment, Scenario
 from isaclib.experiments.p1_tasks import (
-    WEIGHTS,
     baseline_transceiver,
     measure_baselines,
     model_based_receivers,

@@ -1,3 +1,4 @@
+import contextlib
 import functools
 import math
 from dataclasses import replace
@@ -12,7 +13,7 @@ from torch import nn
 from isaclib.arrays import Sector, element_positions
 from isaclib.channels import CommunicationChannel, RadarChannel
 from isaclib.noise import complex_normal, step_generator
-from isaclib.systems import sector_autoencoder_training, step_training
+from isaclib.systems import sector_autoencoder_training
 from isaclib.systems.networks import as_real, count_parameters, load_parameters
 from isaclib.systems.sector_autoencoder import (
     SENSING,
@@ -37,6 +38,7 @@ TARGET, RECEIVER = Sector(-40, -20), Sector(30, 50)
 POSITIONS = element_positions(K, reference="center")
 RADAR = RadarChannel(POSITIONS, TARGET, 0.0)
 COMMUNICATION = CommunicationChannel(POSITIONS, RECEIVER, 20.0)
+CHANNELS = (RADAR, COMMUNICATION)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +53,7 @@ def a_model(seed=0, antennas=K, order=ORDER, width=WIDTH):
     return seeded_sector_autoencoder(antennas, order, width, seed=seed)
 
 
-def loss_of(model, step, plan, index=0, channels=(RADAR, COMMUNICATION)):
+def loss_of(model, step, plan, index=0, channels=CHANNELS):
     generator = step_generator(0, f"train/{step}", index)
     return two_step_loss(model, *channels, (step, plan), generator)
 
@@ -124,8 +126,7 @@ def test_the_seed_alone_decides_the_initial_parameters():
     before = torch.get_rng_state()
     first = a_model(3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    for name, value in a_model(3).state_dict().items():
-        assert torch.equal(value, first[name])
+    assert differing(a_model(3).state_dict(), first) == set()
     assert not torch.equal(a_model(4).state_dict()["angle.0.weight"], first["angle.0.weight"])
 
 
@@ -149,12 +150,8 @@ def test_each_sample_of_a_transceiver_meets_its_pair_of_sectors():
 
 
 def test_it_can_be_measured():
-    found = measure(
-        SectorTransceiver(a_model(), TARGET, RECEIVER),
-        RADAR,
-        COMMUNICATION,
-        Measurement(samples=1000, block=500, p_fa=0.05),
-    )
+    system = SectorTransceiver(a_model(), TARGET, RECEIVER)
+    found = measure(system, *CHANNELS, Measurement(samples=1000, block=500, p_fa=0.05))
     assert 0 <= found.ser.value <= 1
     assert 0 < found.p_d.value < 1
     assert math.isnan(found.sigma.value)
@@ -286,16 +283,25 @@ def test_gradients_through_the_channels_equal_finite_differences(step, indicator
 # Training
 
 
+def copied(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def differing(first, second):
+    """Networks whose parameters are not the same to the last bit."""
+    return {k.split(".")[0] for k, v in first.items() if not torch.equal(v, second[k])}
+
+
 def changed(step, weight):
     """Networks whose parameters one optimizer step changes."""
     model = a_model()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
+    before = copied(model)
     plan = SectorPlan(weight, batch=100)
-    module = SectorAutoencoderTraining(model, RADAR, COMMUNICATION, plan, step=step, seed=0)
+    module = SectorAutoencoderTraining(model, *CHANNELS, plan, step=step, seed=0)
     optimizer = module.configure_optimizers()
     module.training_step(0).backward()
     optimizer.step()
-    return {k.split(".")[0] for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    return differing(before, model.state_dict())
 
 
 @pytest.mark.parametrize(("step", "radar"), [("detection", "presence"), ("angle", "angle")])
@@ -306,36 +312,38 @@ def test_each_step_trains_the_networks_of_sec_iv_a_and_freezes_the_other(step, r
     assert changed(step, 0.0) == {"encoder", "beamformer", "receiver"}
 
 
-def train(folder, steps, monkeypatch):
-    monkeypatch.setattr(
-        sector_autoencoder_training, "Schedule", functools.partial(Schedule, block=5)
-    )
-    model, plan = a_model(), SectorPlan(0.3, steps=steps, batch=40)
-    train_sector_autoencoder(model, RADAR, COMMUNICATION, plan, folder, seed=1)
+def train(folder, monkeypatch, kill_after=None):
+    """Parameters at the end of each step of a short training, and at its own end."""
+    short = functools.partial(Schedule, block=5)
+    monkeypatch.setattr(sector_autoencoder_training, "Schedule", short)
+    model, plan, states = a_model(), SectorPlan(0.3, steps=20, batch=40), {}
+
+    def after_step(step):
+        states[step] = copied(model)
+        if step == kill_after:
+            raise InterruptedError
+
+    train_sector_autoencoder(model, *CHANNELS, plan, folder, seed=1, after_step=after_step)
     assert all(parameter.requires_grad for parameter in model.parameters())
-    return model.state_dict()
+    return {**states, "end": copied(model)}
 
 
-def test_a_resumed_training_ends_in_the_same_weights(tmp_path, monkeypatch):
-    whole = train(tmp_path / "whole", 20, monkeypatch)
+def test_after_each_step_the_networks_are_as_it_left_them(tmp_path, monkeypatch):
+    states = train(tmp_path, monkeypatch)
+    assert list(states) == [*STEPS, "end"]
+    assert differing(a_model().state_dict(), states["detection"]) == set(TRAINED["detection"])
+    assert differing(states["detection"], states["angle"]) == set(TRAINED["angle"])
+    assert differing(states["angle"], states["end"]) == set()
 
-    class Killed(Exception):
-        pass
 
-    def until_the_second_step(module, *arguments, **options):
-        if module.step == "angle":
-            raise Killed
-        original(module, *arguments, **options)
-
-    original = step_training.train
-    monkeypatch.setattr(step_training, "train", until_the_second_step)
-    with pytest.raises(Killed):
-        train(tmp_path / "parts", 20, monkeypatch)
-    monkeypatch.setattr(step_training, "train", original)
-    resumed = train(tmp_path / "parts", 20, monkeypatch)
-    assert resumed.keys() == whole.keys()
-    for name, value in resumed.items():
-        assert torch.equal(value, whole[name])
+@pytest.mark.parametrize("kill_after", [None, *STEPS])
+def test_a_resumed_training_passes_through_the_same_weights(tmp_path, monkeypatch, kill_after):
+    whole = train(tmp_path / "whole", monkeypatch)
+    with pytest.raises(InterruptedError) if kill_after else contextlib.nullcontext():
+        train(tmp_path / "parts", monkeypatch, kill_after)
+    resumed = train(tmp_path / "parts", monkeypatch)
+    for step, state in whole.items():
+        assert differing(state, resumed[step]) == set()
 
 
 def test_training_lowers_the_loss(tmp_path):
@@ -343,7 +351,7 @@ def test_training_lowers_the_loss(tmp_path):
     plan = SectorPlan(0.3, steps=150, batch=200, learning_rate=5e-3)
     test = replace(plan, batch=5000)
     before = {step: float(loss_of(model, step, test).detach()) for step in STEPS}
-    train_sector_autoencoder(model, RADAR, COMMUNICATION, plan, tmp_path, seed=0)
+    train_sector_autoencoder(model, *CHANNELS, plan, tmp_path, seed=0)
     for step in STEPS:
         assert float(loss_of(model, step, test).detach()) < 0.8 * before[step]
 
@@ -382,9 +390,7 @@ def test_plans_are_checked(options, match):
 
 def test_steps_have_names():
     with pytest.raises(ValueError, match="step must be one of 'detection', 'angle', got 'both'"):
-        SectorAutoencoderTraining(
-            a_model(), RADAR, COMMUNICATION, SectorPlan(0.5), step="both", seed=0
-        )
+        SectorAutoencoderTraining(a_model(), *CHANNELS, SectorPlan(0.5), step="both", seed=0)
 
 
 @pytest.mark.parametrize(("antennas", "width"), [(K, WIDTH + 1), (K + 1, WIDTH)])

@@ -1,0 +1,33 @@
+"""Runs of figures at the smoke preset, stored as the command line would."""
+
+from isaclib.experiments import RunContext, figures
+from isaclib.results import load_result, save_result
+from isaclib.sweep import Sweep
+
+
+def smoke_context(folder, figure, **changes):
+    """What a figure's run is given; everything of one folder's runs stays below it."""
+    options = {
+        "figure": figure,
+        "preset": "smoke",
+        "config": figures()[figure].presets["smoke"],
+        "seed": 0,
+        "device": "cpu",
+        "results": folder / "results",
+        "state": folder / "state" / figure,
+        "sweep": Sweep(progress=False),
+    }
+    return RunContext(**{**options, **changes})
+
+
+def run_and_store(folder, figure):
+    """Run a figure, store it as the command line would, and read it back."""
+    context = smoke_context(folder, figure)
+    context.state.mkdir(parents=True, exist_ok=True)
+    result = figures()[figure].run(context)
+    save_result(result, context.results, staged=context.state)
+    return load_result(figure, context.results)
+
+
+def names(result):
+    return [series.name for series in result.series]
