@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "isaclib"
 ARRAYS = {"noise", "arrays"}
 SECTORS = {*ARRAYS, "sectors"}
 SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estimation"}
-SIGNAL |= {"losses", "metrics", "images", "code_channels"}
+SIGNAL |= {"losses", "metrics", "images", "code_channels", "linear_codes"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "angle_delay": {*SECTORS, "ofdm", "beamforming"},
     "images": {"noise"},
     "code_channels": {"noise"},
+    "linear_codes": {"noise", "images", "code_channels"},
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
