@@ -14,6 +14,7 @@ from isaclib.experiments.p2_config import (
     IDEAL_PRESETS,
     IMPAIRED_PRESETS,
     RADAR_WEIGHTS,
+    READINGS_PRESETS,
     Scenario,
 )
 from isaclib.losses import AngleUnit
@@ -22,7 +23,8 @@ from isaclib.sectors import RandomSectors
 from isaclib.systems.model_driven import Perturbation
 from isaclib.systems.sector_autoencoder_training import Indicator
 
-ALL = {"ideal": IDEAL_PRESETS, "impaired": IMPAIRED_PRESETS}
+ALL = {"ideal": IDEAL_PRESETS, "impaired": IMPAIRED_PRESETS, "readings": READINGS_PRESETS}
+TRADEOFFS = (IDEAL_PRESETS, IMPAIRED_PRESETS)
 CASES = [(name, preset) for name in ALL for preset in PRESETS]
 SIGMA = 1 / 30
 
@@ -33,20 +35,15 @@ def positions(model, draw, seed=0, std=SIGMA):
 
 def matrices(config):
     """Every training of a steering matrix in a configuration."""
-    if hasattr(config, "matrix"):
-        return [replace(config.matrix, reading=reading) for reading in config.readings]
-    return [config.unlimited[0], config.limited[0]]
+    if hasattr(config, "unlimited"):
+        return [config.unlimited[0], config.limited[0]]
+    return [replace(config.matrix, reading=r) for r in getattr(config, "readings", ["literal"])]
 
 
 def networks(config):
-    return (
-        [config.networks]
-        if hasattr(config, "networks")
-        else [
-            config.unlimited[1],
-            config.limited[1],
-        ]
-    )
+    if hasattr(config, "unlimited"):
+        return [config.unlimited[1], config.limited[1]]
+    return [config.networks] if hasattr(config, "networks") else []
 
 
 # Sec. V-A of the paper
@@ -64,7 +61,7 @@ def test_the_scenario_is_that_of_the_paper():
 def test_the_weights_are_the_thirteen_of_the_paper():
     printed = "0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.15, 0.4, 0.6, 0.8, 1"
     assert list(RADAR_WEIGHTS) == [float(number) for number in printed.split(",")]
-    for presets in ALL.values():
+    for presets in TRADEOFFS:
         for preset in ("desk", "paper"):
             assert presets[preset].radar_weights == RADAR_WEIGHTS
 
@@ -78,7 +75,8 @@ def test_the_paper_preset_trains_and_tests_as_the_paper_does(name):
     for training in (*matrices(config), *networks(config)):
         assert (training.steps, training.batch) == (50_000, 10_000)
         assert training.learning_rate == 1e-3
-    assert [m.perturbation for m in matrices(config)] == [Perturbation(0.1, "both")] * 2
+    for matrix in matrices(config):
+        assert matrix.perturbation == Perturbation(0.1, "both")
 
 
 def test_the_complexities_are_those_of_the_paper():
@@ -101,10 +99,20 @@ def test_fig_4_meets_enough_arrays():
 
 
 def test_the_unseen_sector_is_one_that_training_cannot_meet():
-    config = IMPAIRED_PRESETS["paper"]
-    assert config.unseen_sector_deg == (-20, 20)
-    low, high = config.unseen_sector_deg
-    assert high - low > RandomSectors().span_deg[1]
+    for presets in (IMPAIRED_PRESETS, READINGS_PRESETS):
+        config = presets["paper"]
+        assert config.unseen_sector_deg == (-20, 20)
+        low, high = config.unseen_sector_deg
+        assert high - low > RandomSectors().span_deg[1]
+
+
+def test_both_readings_are_those_of_the_text_and_of_the_printed_steering_vector():
+    """The steering vector of Sec. II-A counts its elements from the centre."""
+    for config in READINGS_PRESETS.values():
+        assert config.models == ("cumulative", "per_element_centered")
+        assert config.std_wavelengths == pytest.approx(SIGMA)
+    config = READINGS_PRESETS["paper"]
+    assert (config.baseline_draws, config.matrix_draws) == (20, 3)
 
 
 def test_every_reading_of_the_paper_is_run_the_figure_s_own_first():
@@ -137,7 +145,7 @@ def test_presets_are_three_that_json_can_hold_and_tests_that_fit_their_blocks(pr
 
 
 def test_the_desk_preset_trains_steering_matrices_as_the_paper_does():
-    for presets in ALL.values():
+    for presets in TRADEOFFS:
         assert matrices(presets["desk"]) == matrices(presets["paper"])
     assert IMPAIRED_PRESETS["desk"].limited[1].width == 21
 
@@ -156,7 +164,7 @@ def test_every_grid_has_an_angle_inside_every_sector_that_is_met(name, preset):
 
 def test_every_figure_of_the_paper_is_registered():
     found = [name for name, spec in figures().items() if spec.paper == "p2"]
-    assert found == ["p2-fig3", "p2-fig4", "p2-fig5"]
+    assert found == ["p2-fig3", "p2-fig4", "p2-fig5", "p2-readings"]
 
 
 # Impaired arrays

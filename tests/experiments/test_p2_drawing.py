@@ -9,7 +9,7 @@ from isaclib.results import Series
 
 mpl.use("Agg")
 
-P2 = [name for name, spec in figures().items() if spec.paper == "p2"]
+TRADEOFFS = ["p2-fig3", "p2-fig4", "p2-fig5"]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def pairs(series, y):
     return list(zip(series["ser"].values, series[y].values, strict=True))
 
 
-@pytest.mark.parametrize("figure", P2)
+@pytest.mark.parametrize("figure", TRADEOFFS)
 def test_both_panels_say_what_is_on_their_axes(p2_stored, draw, figure, tmp_path):
     drawn = draw(p2_stored[figure])
     left, right = drawn.axes
@@ -82,7 +82,7 @@ LEGENDS = {
 LEGENDS["p2-fig5"] = LEGENDS["p2-fig4"]
 
 
-@pytest.mark.parametrize("figure", P2)
+@pytest.mark.parametrize("figure", TRADEOFFS)
 def test_the_legend_names_every_curve_and_each_shows_its_series(p2_stored, draw, figure):
     drawn = draw(p2_stored[figure])
     (legend,) = drawn.legends
@@ -140,3 +140,27 @@ def test_the_band_of_a_baseline_spans_all_of_its_arrays(p2_stored, draw):
             v for draw in (0, 1) for v in result[f"baseline/{knowledge}/{draw}"]["p_md"].values
         ]
         assert (min(values), max(values)) in [pytest.approx(h) for h in heights]
+
+
+def test_the_readings_show_median_and_range_of_each_group(p2_stored, draw):
+    result = p2_stored["p2-readings"]
+    figure = draw(result)
+    labels = {
+        "baseline, spacings known (2 arrays)": "known",
+        r"baseline, assumes $\lambda/2$ (2 arrays)": "unknown",
+        r"model-driven, $N_\mathrm{grid}=60$, 3 steps (1 arrays)": "model-driven",
+    }
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(labels)
+    groups = [(m, end) for m in ("cumulative", "per_element_centered") for end in ("", UNSEEN)]
+    for axes, y in zip(figure.axes, ("p_md", "rmse_deg"), strict=True):
+        assert axes.get_yscale() == "log"
+        ticks = [text.get_text() for text in axes.get_xticklabels()]
+        assert [tick.splitlines()[-1] for tick in ticks] == ["[-40°, -20°]", "[-20°, 20°]"] * 2
+        assert [tick.startswith("between") for tick in ticks] == [True, True, False, False]
+        found = curves(axes)
+        for label, name in labels.items():
+            columns = [result[f"{name}/{model}{end}"][y].values for model, end in groups]
+            middles = [sum(column) / len(column) for column in columns]
+            assert [height for _, height in found[label]] == pytest.approx(middles)
+    assert figure.axes[0].get_ylabel() == r"misdetection probability, $P_\mathrm{md}$"
+    assert figure.axes[1].get_ylabel() == "angle RMSE (degrees)"

@@ -154,6 +154,35 @@ def test_fig_5_is_the_unseen_sector_of_fig_4(p2_stored):
     assert fig5.provenance.notes["measured by"].startswith("p2-fig4, commit ")
 
 
+READINGS = [
+    f"{system}/{model}"
+    for model in ("cumulative", "per_element_centered")
+    for system in ("known", "unknown", "model-driven")
+]
+
+
+def test_the_readings_hold_a_point_an_array_of_each(p2_stored):
+    result = p2_stored["p2-readings"]
+    assert sorted(names(result)) == sorted(name + end for name in READINGS for end in SECTORS)
+    for series in result.series:
+        draws = 1 if series.name.startswith("model-driven") else 2
+        assert series["draw"].values == list(range(draws))
+    first, second = (result[f"known/{m}"] for m in ("cumulative", "per_element_centered"))
+    assert first["p_md"].values != second["p_md"].values
+
+
+@pytest.mark.parametrize("end", SECTORS)
+def test_the_reading_of_the_text_gives_the_points_of_fig_4(p2_stored, end):
+    """At omega_r = 1, on the same arrays and samples."""
+    readings, fig4 = p2_stored["p2-readings"], p2_stored["p2-fig4"]
+    for knowledge in ("known", "unknown"):
+        for draw in (0, 1):
+            oracle = point(fig4[f"baseline/{knowledge}/{draw}{end}"], -1)
+            assert same(point(readings[f"{knowledge}/cumulative{end}"], draw), oracle)
+    oracle = point(fig4[f"model-driven/unlimited/0{end}"], -1)
+    assert same(point(readings[f"model-driven/cumulative{end}"], 0), oracle)
+
+
 # Stored weights
 
 
