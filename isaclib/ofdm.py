@@ -7,13 +7,19 @@ subcarrier to subcarrier (P3 Sec. II-A):
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
 from scipy.constants import speed_of_light
 
-from isaclib._validation import check_finite, check_nonnegative, check_positive, check_positive_int
+from isaclib._validation import (
+    check_finite,
+    check_nonnegative,
+    check_positive,
+    check_positive_int,
+    check_range,
+)
 from isaclib.subspace import TOLERANCE, spanning_basis
 
 
@@ -79,10 +85,23 @@ class Subcarriers:
         r"""Range at which the phases start anew, :math:`c/(2\Delta_f)` [m]."""
         return speed_of_light / (2 * self.spacing_hz)
 
+    def turns(self, distance: torch.Tensor, index: torch.Tensor | float) -> torch.Tensor:
+        r"""Phases of subcarriers in turns, :math:`s\,\Delta_f\,\tau` less whole turns.
+
+        Computed in double precision: at 200 m the last of 256 subcarriers has turned 41 times.
+
+        Args:
+            distance: ``[...]``, float32 or float64. Ranges R [m].
+            index: Number or broadcastable. Subcarriers s, counted from anywhere.
+
+        Returns:
+            ``[...]`` of the dtype of ``distance``, in [-1/2, 1/2].
+        """
+        turns = self.spacing_hz * range_to_delay(distance.double()) * index
+        return (turns - turns.round()).to(distance.dtype)
+
     def delay_vector(self, distance: torch.Tensor) -> torch.Tensor:
         r"""Delay phase vectors :math:`\boldsymbol\rho(2R/c)`.
-
-        Phases are computed in double precision: at 200 m the last of 256 has turned 41 times.
 
         Args:
             distance: ``[...]``, float32 or float64. Ranges R [m].
@@ -90,10 +109,9 @@ class Subcarriers:
         Returns:
             ``[..., subcarriers]``, complex64 for float32 ranges and complex128 for float64 ones.
         """
-        step = -2 * math.pi * self.spacing_hz * range_to_delay(distance.double())
         index = torch.arange(self.count, device=distance.device, dtype=torch.float64)
-        phase = step.unsqueeze(-1) * index
-        return torch.polar(torch.ones_like(phase), phase).to(distance.dtype.to_complex())
+        phase = -2 * math.pi * self.turns(distance.unsqueeze(-1), index)
+        return torch.complex(torch.cos(phase), torch.sin(phase))
 
 
 @dataclass(frozen=True)
@@ -192,46 +210,71 @@ class DelayBasis:
     and all :math:`\boldsymbol\rho^*(\tau)` lie in the span of :math:`\mathbf{B}`, so
     :math:`\tilde{\mathbf{Y}}_r\mathbf{B}` is a sufficient statistic.
 
+    Counted from the middle subcarrier and the middle delay, a delay vector is a cosine, which is
+    even, less j times a sine, which is odd. So a basis of even columns, and of j times odd columns,
+    turns each delay vector into a *real* vector times a phase:
+    :math:`\boldsymbol\rho^\top(\tau)\mathbf{B} = e^{j\gamma(\tau)}\,\mathbf{r}^\top(\tau)`. As the
+    map has magnitudes alone, its dictionary of delays is real.
+
     Attributes:
         subcarriers: The OFDM symbol.
         ranges: The range sector.
-        basis: ``[subcarriers, rank]``, complex128. Orthonormal columns B.
+        even: ``[half, even rank]``, float64. Even columns over the upper half of the subcarriers.
+        odd: ``[half, odd rank]``, float64. Likewise the odd ones.
         lost: Largest share of its energy that a vector of the sector loses in the basis, measured
             between the ranges that the basis was made from.
     """
 
     subcarriers: Subcarriers
     ranges: RangeSector
-    basis: torch.Tensor
-    lost: float
+    even: torch.Tensor
+    odd: torch.Tensor
+    lost: float = math.nan
 
     @property
     def rank(self) -> int:
         """Number of dimensions."""
-        return self.basis.shape[-1]
+        return self.even.shape[-1] + self.odd.shape[-1]
 
     def signature(self, distance: torch.Tensor) -> torch.Tensor:
-        r"""What an echo from a range is in the basis, :math:`\boldsymbol\rho^\top(\tau)\mathbf{B}`.
+        r"""What an echo from a range is in the basis but for its phase, :math:`\mathbf{r}(\tau)`.
 
         Args:
             distance: ``[...]``, float32 or float64. Ranges [m].
 
         Returns:
-            ``[..., rank]``, complex64 or complex128.
+            ``[..., rank]``, real, of the dtype of ``distance``.
         """
-        vectors = self.subcarriers.delay_vector(distance.double())
-        return (vectors @ self.basis.to(vectors.device)).to(distance.dtype.to_complex())
+        cosines, sines = _folded(self.subcarriers, self.ranges, distance)
+        even, odd = (part.to(cosines) for part in (self.even, self.odd))
+        return torch.cat([cosines @ even, sines @ odd], dim=-1)
 
-    def dictionary(self, distances: torch.Tensor) -> torch.Tensor:
-        r"""The delay dictionary in the basis, :math:`\mathbf{B}^H\boldsymbol\Phi_d^*`, Eq. (14).
+    def phase(self, distance: torch.Tensor) -> torch.Tensor:
+        r"""Phase that an echo from a range has in the basis, :math:`e^{j\gamma(\tau)}`.
 
         Args:
-            distances: ``[grid]``, real. Grid ranges [m].
+            distance: ``[...]``, float32 or float64. Ranges [m].
 
         Returns:
-            ``[rank, grid]``, complex128.
+            ``[...]``, complex64 or complex128, of unit modulus.
         """
-        return self.signature(distances.double()).mH
+        middle = (self.subcarriers.count - 1) / 2
+        angle = -2 * math.pi * self.subcarriers.turns(distance, middle)
+        return torch.polar(torch.ones_like(angle), angle)
+
+    def columns(self) -> torch.Tensor:
+        r"""The basis over all subcarriers.
+
+        Returns:
+            ``[subcarriers, rank]``, complex128. Orthonormal columns B.
+        """
+        index = _centred(self.subcarriers)
+        even, odd = (_unfolded(part, len(index)) for part in (self.even, self.odd))
+        odd = odd * torch.sign(index).unsqueeze(-1)
+        middle = torch.tensor((self.ranges.min + self.ranges.max) / 2, dtype=torch.float64)
+        angle = 2 * math.pi * self.subcarriers.turns(middle, index)
+        phase = torch.polar(torch.ones_like(angle), angle)
+        return torch.cat([even + 0j, 1j * odd], dim=-1) * phase.unsqueeze(-1)
 
     def project(self, filtered: torch.Tensor) -> torch.Tensor:
         r"""An echo of all subcarriers in the basis, :math:`\tilde{\mathbf{Y}}_r\mathbf{B}`.
@@ -242,7 +285,38 @@ class DelayBasis:
         Returns:
             ``[..., rank]``, complex.
         """
-        return filtered @ self.basis.to(filtered)
+        return filtered @ self.columns().to(filtered)
+
+
+def _centred(subcarriers: Subcarriers) -> torch.Tensor:
+    """Subcarriers counted from the middle: ``[subcarriers]``, float64."""
+    index = torch.arange(subcarriers.count, dtype=torch.float64)
+    return index - (subcarriers.count - 1) / 2
+
+
+def _folded(
+    subcarriers: Subcarriers, ranges: RangeSector, distance: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines of delay vectors counted from the middle, upper half of the subcarriers.
+
+    A pair of subcarriers has the same cosine, so the root of two makes one stand for both; the
+    middle one of an odd number has no partner.
+    """
+    index = _centred(subcarriers)
+    upper = index[index >= 0].to(distance.device)
+    weight = torch.where(upper == 0, 1, 2).double().sqrt().to(distance)
+    offset = distance.double() - (ranges.min + ranges.max) / 2
+    turns = subcarriers.turns(offset.unsqueeze(-1), upper)
+    angle = (2 * math.pi * turns).to(distance.dtype)
+    return weight * torch.cos(angle), weight * torch.sin(angle)
+
+
+def _unfolded(half: torch.Tensor, count: int) -> torch.Tensor:
+    """Columns over all subcarriers from those over the upper half."""
+    paired = half / math.sqrt(2)
+    if count % 2 == 0:
+        return torch.cat([paired.flip(0), paired])
+    return torch.cat([paired[1:].flip(0), half[:1], paired[1:]])
 
 
 def delay_basis(
@@ -251,8 +325,9 @@ def delay_basis(
     r"""Smallest basis that holds all delay phase vectors of a sector.
 
     Singular vectors of the dictionary :math:`\boldsymbol\Phi_d^*` of ranges an eighth of the
-    resolution apart, as many as :func:`isaclib.subspace.spanning_basis` needs. For P3, 256
-    subcarriers and 200 m, these are 53 of the 256 dimensions.
+    resolution apart, even and odd ones by themselves, as many as
+    :func:`isaclib.subspace.spanning_basis` needs for half of the tolerance each. For P3, 256
+    subcarriers and 200 m, these are 54 of the 256 dimensions.
 
     Args:
         subcarriers: The OFDM symbol.
@@ -267,10 +342,21 @@ def delay_basis(
             range.
     """
     ranges.check_unambiguous(subcarriers)
+    check_range("tolerance", tolerance, 2e-28, 1)
     cells = math.ceil((ranges.max - ranges.min) / subcarriers.range_resolution)
     grid = ranges.grid(8 * cells + 1)
-    basis, _ = spanning_basis(subcarriers.delay_vector(grid).conj(), tolerance=tolerance)
-    between = subcarriers.delay_vector((grid[1:] + grid[:-1]) / 2).conj()
-    rest = between - (between @ basis.conj()) @ basis.mT
-    lost = torch.linalg.vector_norm(rest, dim=-1).square().max() / subcarriers.count
-    return DelayBasis(subcarriers, ranges, basis, float(lost))
+    even, odd = (
+        spanning_basis(part, tolerance=tolerance / 2, energy=subcarriers.count)[0]
+        for part in _folded(subcarriers, ranges, grid)
+    )
+    basis = DelayBasis(subcarriers, ranges, even, odd)
+    return replace(basis, lost=_lost(basis, (grid[1:] + grid[:-1]) / 2))
+
+
+def _lost(basis: DelayBasis, distances: torch.Tensor) -> float:
+    """Largest share of energy that delay vectors of some ranges lose in a basis."""
+    lost = torch.zeros_like(distances)
+    parts = _folded(basis.subcarriers, basis.ranges, distances)
+    for part, columns in zip(parts, (basis.even, basis.odd), strict=True):
+        lost += (part - part @ columns @ columns.mT).square().sum(-1)
+    return float(lost.max()) / basis.subcarriers.count

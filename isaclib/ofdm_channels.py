@@ -49,16 +49,17 @@ class Targets:
 class BasisEcho:
     r"""Echoes after reciprocal filtering in a basis, simulated part by part.
 
-    Sample b is :math:`\alpha_b\,\mathbf{s}_b\mathbf{r}_b^\top + \mathbf{N}_b`. In the delay basis
-    alone, :math:`\mathbf{s} = \mathbf{a}(\theta)` and
-    :math:`\mathbf{r}^\top = \boldsymbol\rho^\top(\tau)\mathbf{B}`.
+    Sample b is :math:`\alpha_b\,\mathbf{s}_b\mathbf{r}_b^\top + \mathbf{N}_b`. In the delay basis,
+    :math:`\mathbf{s} = e^{j\gamma(\tau)}\mathbf{a}(\theta)` and :math:`\mathbf{r}` is real, see
+    :class:`isaclib.ofdm.DelayBasis`. As the dictionary of delays is real too, real and imaginary
+    parts of an echo never meet there, and come as two *planes*.
 
     Attributes:
         amplitude: ``[batch]``, complex. Amplitudes alpha, zero where there is no target; the one
             part that a transmitter's parameters can be differentiated through.
         spatial: ``[batch, rows]``, complex. Signatures s over the antennas, or over a basis.
-        spectral: ``[batch, rank]``, complex. Signatures r over the delay basis.
-        noise: Gives the noise of some of the samples, ``[part, rows, rank]``, complex, as a tensor
+        spectral: ``[batch, rank]``, real. Signatures r over the delay basis.
+        noise: Gives the noise of some of the samples, ``[part, 2, rows, rank]``, real, as a tensor
             that may be overwritten. A source that draws it expects the parts in order.
     """
 
@@ -79,14 +80,30 @@ class BasisEcho:
             part: Which, with a stop of at most the number of echoes.
 
         Returns:
-            ``[part, rows, rank]``, complex [sqrt(noise power)]; a later call may overwrite it.
+            ``[part, 2, rows, rank]``, real [sqrt(noise power)]: real and imaginary parts; a later
+            call may overwrite it.
         """
         scaled = self.amplitude[part].unsqueeze(-1) * self.spatial[part]
-        return self.noise(part).baddbmm_(scaled.unsqueeze(-1), self.spectral[part].unsqueeze(-2))
+        column = torch.cat([scaled.real, scaled.imag], dim=-1).unsqueeze(-1)
+        noise = self.noise(part)
+        noise.flatten(1, 2).baddbmm_(column, self.spectral[part].unsqueeze(-2))
+        return noise
+
+
+def planes(samples: torch.Tensor) -> torch.Tensor:
+    """Real and imaginary parts as :class:`BasisEcho` has them.
+
+    Args:
+        samples: ``[..., rows, rank]``, complex.
+
+    Returns:
+        ``[..., 2, rows, rank]``, real.
+    """
+    return torch.stack([samples.real, samples.imag], dim=-3)
 
 
 def white_noise(
-    rows: int, rank: int, generator: torch.Generator, *, dtype: torch.dtype = torch.complex64
+    rows: int, rank: int, generator: torch.Generator, *, dtype: torch.dtype = torch.float32
 ) -> Callable[[slice], torch.Tensor]:
     """White noise for :class:`BasisEcho`, drawn part after part into one buffer.
 
@@ -94,19 +111,19 @@ def white_noise(
         rows: Antennas, or dimensions of the angles' basis.
         rank: Dimensions of the delay basis.
         generator: Source of randomness; its device is the device of the noise.
-        dtype: Complex dtype.
+        dtype: Real dtype.
 
     Returns:
-        From a slice to ``[part, rows, rank]`` of noise of power one.
+        From a slice to ``[part, 2, rows, rank]`` of complex noise of power one.
     """
-    buffer = torch.empty(0, rows, rank, dtype=dtype, device=generator.device)
+    buffer = torch.empty(0, 2, rows, rank, dtype=dtype, device=generator.device)
 
     def draw(part: slice) -> torch.Tensor:
         nonlocal buffer
         count = part.stop - part.start
         if len(buffer) < count:
-            buffer = buffer.new_empty(count, rows, rank)
-        return buffer[:count].normal_(0, math.sqrt(NOISE_POWER), generator=generator)
+            buffer = buffer.new_empty(count, 2, rows, rank)
+        return buffer[:count].normal_(0, math.sqrt(NOISE_POWER / 2), generator=generator)
 
     return draw
 
@@ -278,13 +295,14 @@ class OfdmRadarChannel:
         """
         self._check_basis(basis)
         amplitude = self.amplitude(beam, targets)
-        spatial = steering_vector(targets.theta, self.positions).to(amplitude.dtype)
+        steering = steering_vector(targets.theta, self.positions)
+        spatial = steering * basis.phase(targets.distance).unsqueeze(-1)
         if angles is not None:
             spatial = spatial @ angles.conj().to(spatial)
-        spectral = basis.signature(targets.distance).to(amplitude.dtype)
-        rows = spatial.shape[-1]
+        spectral = basis.signature(targets.distance)
         if symbols is None:
-            noise = white_noise(rows, basis.rank, generator, dtype=amplitude.dtype)
+            rows = spatial.shape[-1]
+            noise = white_noise(rows, basis.rank, generator, dtype=spectral.dtype)
         else:
             noise = self._filtered_noise(symbols, basis, generator, angles)
         return BasisEcho(amplitude, spatial, spectral, noise)
@@ -301,7 +319,7 @@ class OfdmRadarChannel:
         def draw(part: slice) -> torch.Tensor:
             noise = self.noise(part.stop - part.start, generator)
             projected = basis.project(reciprocal_filter(noise, symbols[part]))
-            return projected if angles is None else angles.mH.to(projected) @ projected
+            return planes(projected if angles is None else angles.mH.to(projected) @ projected)
 
         return draw
 

@@ -15,7 +15,7 @@ TOLERANCE = 1e-10
 
 
 def spanning_basis(
-    vectors: torch.Tensor, *, tolerance: float = TOLERANCE
+    vectors: torch.Tensor, *, tolerance: float = TOLERANCE, energy: float | None = None
 ) -> tuple[torch.Tensor, float]:
     r"""Smallest leading set of singular vectors that holds every vector's energy.
 
@@ -25,13 +25,15 @@ def spanning_basis(
     of a sector are the last to fit.
 
     Args:
-        vectors: ``[count, size]``, complex, none of them zero.
+        vectors: ``[count, size]``, complex or real.
         tolerance: Largest share of energy that any vector may lose, in [1e-28, 1]; below this,
             double precision cannot tell.
+        energy: What the share is of, in place of each vector's own energy; for vectors that are
+            parts of others.
 
     Returns:
-        ``[size, rank]``, complex128: orthonormal columns B; and the largest share that a vector
-        does lose.
+        ``[size, rank]``, complex128 or float64: orthonormal columns B; and the largest share that
+        a vector does lose.
 
     Raises:
         ValueError: If ``vectors`` has another shape or ``tolerance`` is out of range.
@@ -39,12 +41,15 @@ def spanning_basis(
     check_range("tolerance", tolerance, 1e-28, 1)
     if vectors.ndim != 2 or vectors.numel() == 0:
         raise ValueError(f"vectors must have shape [count, size], got {tuple(vectors.shape)}")
-    vectors = vectors.to(torch.complex128)
+    vectors = vectors.to(torch.complex128 if vectors.is_complex() else torch.float64)
     right = torch.linalg.svd(vectors, full_matrices=False).Vh
-    energy = torch.linalg.vector_norm(vectors, dim=-1).square()
+    if energy is None:
+        reference = torch.linalg.vector_norm(vectors, dim=-1).square().unsqueeze(-1)
+    else:
+        reference = torch.tensor(energy, dtype=torch.float64, device=vectors.device)
     # What is beyond the first r is added up from the last, so that small remainders stay exact.
     parts = (vectors @ right.mH).abs().square().flip(-1).cumsum(-1).flip(-1)
-    lost = (parts / energy.unsqueeze(-1)).amax(dim=0)
+    lost = (parts / reference).amax(dim=0)
     rank = int((lost > tolerance).sum())
     share = float(lost[rank]) if rank < len(lost) else 0.0
     return right[:rank].mT.contiguous(), share

@@ -63,6 +63,23 @@ def test_a_vector_family_of_full_rank_keeps_every_dimension():
     assert share == 0.0
 
 
+def test_real_vectors_have_a_real_basis():
+    basis, share = spanning_basis(vectors().real, tolerance=1e-6)
+    assert basis.dtype == torch.float64
+    assert float(lost(vectors().real, basis).max()) == pytest.approx(share, rel=1e-3)
+    assert share <= 1e-6
+
+
+def test_parts_of_vectors_may_lose_a_share_of_the_whole():
+    """Faint vectors need no dimension where the share is of something larger."""
+    faint = 1e-4 * complex_normal((50, 6), generator=step_generator(0, "v", 0))
+    both = torch.cat([vectors(300, 6), faint])
+    alone, together = (spanning_basis(both, tolerance=1e-3, energy=e) for e in (None, 6.0))
+    assert together[0].shape[1] < alone[0].shape[1] == 6
+    missing = both.T - together[0] @ together[0].mH @ both.T
+    assert together[1] == pytest.approx(float((missing.abs() ** 2).sum(0).max()) / 6, rel=1e-3)
+
+
 def test_the_sectors_of_p3_are_small():
     """About as many dimensions as resolution cells: 20 degrees of a 64-element array."""
     positions = element_positions(64, reference="center")

@@ -33,6 +33,12 @@ MAY_IMPORT = {
     "estimation": SECTORS,
     "ofdm_detection": {*ARRAYS, "ofdm"},
     "angle_delay": {*SECTORS, "ofdm", "beamforming"},
+    "angle_delay_peak": {"ofdm", "angle_delay"},
+    "angle_delay_window": {"ofdm", "angle_delay", "angle_delay_peak"},
+    "angle_delay_search": {
+        *(*SECTORS, "ofdm", "ofdm_channels"),
+        *("angle_delay", "angle_delay_peak", "angle_delay_window"),
+    },
     "images": {"noise"},
     "code_channels": {"noise"},
     "linear_codes": {"noise", "images", "code_channels"},
