@@ -1,12 +1,11 @@
-import json
 import math
-from dataclasses import asdict
 from typing import get_args
 
 import pytest
 import torch
+from figure_runs import check_presets
 
-from isaclib.experiments import PRESETS, figures
+from isaclib.experiments import figures
 from isaclib.experiments.p1_config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
@@ -74,13 +73,7 @@ def test_fig_5_meets_enough_arrays_of_both_readings():
 
 @pytest.mark.parametrize("presets", ALL.values(), ids=ALL)
 def test_presets_are_three_that_json_can_hold_and_tests_that_fit_their_blocks(presets):
-    assert tuple(presets) == PRESETS
-    for config in presets.values():
-        assert json.loads(json.dumps(asdict(config))) is not None
-        assert config.test.samples % config.test.block == 0
-        assert config.test.samples * config.scenario.p_fa >= 4
-    smoke, desk, paper = (presets[name].test.samples for name in PRESETS)
-    assert smoke < desk < paper
+    check_presets(presets)
 
 
 def test_every_figure_of_the_paper_is_registered():

@@ -1,11 +1,11 @@
-import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from figure_runs import check_presets
 
 from isaclib.estimation import Reading as AngleReading
 from isaclib.experiments import PRESETS, figures, p1_config
@@ -135,13 +135,7 @@ def test_every_reading_of_the_paper_is_run_the_figure_s_own_first():
 
 @pytest.mark.parametrize("presets", ALL.values(), ids=ALL)
 def test_presets_are_three_that_json_can_hold_and_tests_that_fit_their_blocks(presets):
-    assert tuple(presets) == PRESETS
-    for config in presets.values():
-        assert json.loads(json.dumps(asdict(config))) is not None
-        assert config.test.samples % config.test.block == 0
-        assert config.test.samples * config.scenario.p_fa >= 4
-    smoke, desk, paper = (presets[name].test.samples for name in PRESETS)
-    assert smoke < desk < paper
+    check_presets(presets)
 
 
 def test_the_desk_preset_trains_steering_matrices_as_the_paper_does():

@@ -1,6 +1,9 @@
-"""Runs of figures at the smoke preset, stored as the command line would."""
+"""Runs of figures at the smoke preset, stored as the command line would, and their presets."""
 
-from isaclib.experiments import RunContext, figures
+import json
+from dataclasses import asdict
+
+from isaclib.experiments import PRESETS, RunContext, figures
 from isaclib.results import load_result, save_result
 from isaclib.sweep import Sweep
 
@@ -31,3 +34,14 @@ def run_and_store(folder, figure):
 
 def names(result):
     return [series.name for series in result.series]
+
+
+def check_presets(presets):
+    """Three that JSON can hold, with ever more test samples that fit their blocks."""
+    assert tuple(presets) == PRESETS
+    for config in presets.values():
+        assert json.loads(json.dumps(asdict(config))) is not None
+        assert config.test.samples % config.test.block == 0
+        assert config.test.samples * config.scenario.p_fa >= 4
+    smoke, desk, paper = (presets[name].test.samples for name in PRESETS)
+    assert smoke < desk < paper
