@@ -1,4 +1,4 @@
-r"""OFDM channels of P3: the echo in space and frequency, and a multi-tap channel to one antenna.
+r"""The OFDM radar channel of P3: its echo in space and frequency, or in a basis.
 
 The echo comes in two forms. :class:`OfdmRadarChannel` called as a function is P3 Eq. (1) with all
 antennas times all subcarriers. :meth:`OfdmRadarChannel.in_basis` simulates the same echo after
@@ -9,19 +9,15 @@ that say the same about a target, chunk by chunk.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 
-from isaclib._validation import check_finite, check_one_of, check_positive_int
+from isaclib._validation import check_finite, check_positive_int
 from isaclib.arrays import Sector, steering_vector
 from isaclib.channels import channel_state
-from isaclib.noise import NOISE_POWER, complex_normal, db_to_linear, gain_variance
+from isaclib.noise import NOISE_POWER, complex_normal, gain_variance
 from isaclib.ofdm import DelayBasis, RangeSector, Subcarriers, reciprocal_filter
 from isaclib.sectors import SectorBatch
-
-TapProfile = Literal["power", "amplitude"]
-"""What falls as exp(-l) over the taps: their variance, as P3 says, or their amplitude."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,6 +303,33 @@ class OfdmRadarChannel:
             noise = self._filtered_noise(symbols, basis, generator, angles)
         return BasisEcho(amplitude, spatial, spectral, noise)
 
+    def at_range(
+        self, beam: torch.Tensor, targets: Targets, generator: torch.Generator
+    ) -> torch.Tensor:
+        r"""The same echo at the target's own range, where that is known.
+
+        Correlated with the delay vector of the target, nothing is left of the subcarriers:
+
+        .. math::
+            \frac{1}{\sqrt S}\,\tilde{\mathbf{Y}}_r\,\boldsymbol\rho^*(\tau)
+            = \sqrt S\,\alpha\,\mathbf{a}_{\mathrm{rx}}(\theta) + \mathbf{n}
+
+        Args:
+            beam: ``[antennas]`` or ``[batch, antennas]``, complex. Precoder f.
+            targets: From :meth:`draw`.
+            generator: Source of the noise.
+
+        Returns:
+            ``[batch, antennas]``, complex [sqrt(noise power)].
+
+        Raises:
+            ValueError: If the beam does not fit the array.
+        """
+        amplitude = self.amplitude(beam, targets) * math.sqrt(self.subcarriers.count)
+        steering = steering_vector(targets.theta, self.positions)
+        noise = complex_normal(steering.shape, NOISE_POWER, generator=generator)
+        return amplitude.unsqueeze(-1) * steering + noise
+
     def _filtered_noise(
         self,
         symbols: torch.Tensor,
@@ -331,118 +354,3 @@ class OfdmRadarChannel:
                 f"[{self.ranges.min:g}, {self.ranges.max:g}] m, got one of {basis.subcarriers} and "
                 f"[{basis.ranges.min:g}, {basis.ranges.max:g}] m"
             )
-
-
-@dataclass(frozen=True)
-class MultitapRealization:
-    """What is random in a batch of communication.
-
-    Attributes:
-        angle: ``[batch]``, float32. Receiver angles, varphi [rad].
-        response: ``[batch, subcarriers]``, complex64. Frequency responses beta.
-        noise: ``[batch, subcarriers]``, complex64. Receiver noise n.
-    """
-
-    angle: torch.Tensor
-    response: torch.Tensor
-    noise: torch.Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class MultitapChannel:
-    r"""MISO channel of several Rayleigh taps to a receiver in a known sector, P3 Eq. (3).
-
-    Attributes:
-        positions: ``[antennas]``, real. True element positions of the transmitter [wavelengths].
-        sector: Where the receiver can be; its angle is uniform in it.
-        subcarriers: The OFDM symbol.
-        snr_db: Average SNR over the subcarriers, :math:`\sum_l\sigma_l^2/(S N_0)` [dB].
-        taps: Number of taps L, at most the number of subcarriers.
-        profile: What falls as exp(-l): the taps' variance (``"power"``), as the text says, or
-            their amplitude.
-
-    Raises:
-        ValueError: If an attribute is out of range.
-    """
-
-    positions: torch.Tensor
-    sector: Sector
-    subcarriers: Subcarriers
-    snr_db: float
-    taps: int = 5
-    profile: TapProfile = "power"
-
-    def __post_init__(self) -> None:
-        """Check the description."""
-        check_finite("snr_db", self.snr_db)
-        check_one_of("profile", self.profile, get_args(TapProfile))
-        if check_positive_int("taps", self.taps) > self.subcarriers.count:
-            raise ValueError(
-                f"taps must be at most the number of subcarriers, {self.subcarriers.count}, "
-                f"got {self.taps!r}"
-            )
-
-    def variances(self) -> torch.Tensor:
-        r"""Variances of the taps, scaled to the SNR.
-
-        Returns:
-            ``[taps]``, float64: :math:`\sigma_l^2`, which add up to :math:`S N_0` times the SNR.
-        """
-        decay = 1 if self.profile == "power" else 2
-        variances = torch.exp(-decay * torch.arange(self.taps, dtype=torch.float64))
-        total = self.subcarriers.count * NOISE_POWER * db_to_linear(self.snr_db)
-        return variances * (total / variances.sum())
-
-    def draw(self, batch: int, generator: torch.Generator) -> MultitapRealization:
-        r"""Draw a batch of realizations.
-
-        The response is :math:`\boldsymbol\beta = \mathbf{F}[\beta_0,\ldots,\beta_{L-1},0,\ldots,
-        0]^\top` with the unitary DFT matrix :math:`\mathbf{F}`.
-
-        Args:
-            batch: Number of samples, positive.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The realization.
-
-        Raises:
-            ValueError: If ``batch`` is not a positive integer.
-        """
-        check_positive_int("batch", batch)
-        count = self.subcarriers.count
-        angle = self.sector.sample(batch, generator)
-        scale = self.variances().sqrt().float().to(generator.device)
-        gains = complex_normal((batch, self.taps), generator=generator) * scale
-        return MultitapRealization(
-            angle=angle,
-            response=torch.fft.fft(gains, n=count, norm="ortho"),
-            noise=complex_normal((batch, count), NOISE_POWER, generator=generator),
-        )
-
-    def __call__(
-        self, beam: torch.Tensor, symbols: torch.Tensor, realization: MultitapRealization
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        r"""Received samples and channel state information, P3 Eq. (3).
-
-        .. math::
-            \mathbf{y}_c = [\mathbf{x}(\mathbf{m})\odot\boldsymbol\beta]\,
-            \mathbf{f}^\top\mathbf{a}_{\mathrm{tx}}(\varphi) + \mathbf{n}
-
-        Args:
-            beam: ``[antennas]`` or ``[batch, antennas]``, complex64. Precoder f.
-            symbols: ``[batch, subcarriers]``, complex64. Transmitted symbols x(m).
-            realization: From :meth:`draw`.
-
-        Returns:
-            ``[batch, subcarriers]``, complex64, each: received samples [sqrt(noise power)], and
-            the channel state information
-            :math:`\boldsymbol\kappa = \boldsymbol\beta\,\mathbf{f}^\top\mathbf{a}(\varphi)`.
-
-        Raises:
-            ValueError: If the beam does not fit the array.
-        """
-        r = realization
-        unit = torch.ones_like(r.response[:, 0])
-        csi = r.response * channel_state(beam, r.angle, unit, self.positions).unsqueeze(-1)
-        return symbols * csi + r.noise, csi

@@ -4,15 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import dft
 from scipy.stats import expon, kstest, ncx2
 
 from isaclib.arrays import Sector, element_positions, steering_vector
 from isaclib.modulation import psk, qam
-from isaclib.noise import complex_normal, db_to_linear, step_generator
+from isaclib.noise import complex_normal, step_generator
 from isaclib.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
 from isaclib.ofdm_channels import (
-    MultitapChannel,
     OfdmRadarChannel,
     Targets,
     planes,
@@ -25,7 +23,6 @@ K = 6
 POSITIONS = element_positions(K, reference="center")
 SUBCARRIERS, RANGES = Subcarriers(24, 1e6), RangeSector(0, 30)
 RADAR = OfdmRadarChannel(POSITIONS, Sector(-40, -20), RANGES, SUBCARRIERS, 15.0)
-COMMUNICATION = MultitapChannel(POSITIONS, Sector(30, 50), SUBCARRIERS, 20.0)
 BASIS = delay_basis(SUBCARRIERS, RANGES, tolerance=1e-16)
 SIGMAS = 4.5
 
@@ -170,56 +167,24 @@ def test_the_matched_filter_has_its_chi_square_law_in_the_basis():
     assert kstest((output / (power / 2)).double().numpy(), law.cdf).pvalue > 1e-4
 
 
-# Communication, Eq. (3)
-
-
-def test_the_received_samples_are_those_of_the_paper():
-    beam, symbols = double(K).to(torch.complex64), symbols_of(psk(4), 4)
-    realization = COMMUNICATION.draw(4, generator())
-    received, csi = COMMUNICATION(beam, symbols, realization)
-    for i in range(4):
-        a = np.exp(-2j * np.pi * POSITIONS.numpy() * np.sin(float(realization.angle[i])))
-        kappa = realization.response[i].numpy() * (beam.numpy() @ a)
-        np.testing.assert_allclose(csi[i].numpy(), kappa, rtol=1e-4)
-        oracle = symbols[i].numpy() * kappa + realization.noise[i].numpy()
-        np.testing.assert_allclose(received[i].numpy(), oracle, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("profile", ["power", "amplitude"])
-@pytest.mark.parametrize("taps", [1, 5, 24])
-def test_the_response_is_the_unitary_transform_of_decaying_taps(profile, taps):
-    channel = replace(COMMUNICATION, profile=profile, taps=taps)
+def test_at_a_known_range_the_echo_is_one_sample_an_antenna():
+    """The literal echo, correlated with its own delay vector: same mean, white noise."""
     count = 20_000
-    response = channel.draw(count, generator("taps")).response.numpy()
-    gains = response @ dft(24, scale="sqrtn").conj().T
-    np.testing.assert_allclose(gains[:, taps:], 0, atol=1e-4)
-    fall = 1 if profile == "power" else 2
-    ratio = np.exp(-fall * np.arange(taps))
-    expected = 24 * 100 * ratio / ratio.sum()
-    power = (np.abs(gains[:, :taps]) ** 2).mean(0)
-    # The last taps of 24 are below what a transform in single precision leaves.
-    np.testing.assert_allclose(power, expected, rtol=SIGMAS / math.sqrt(count), atol=1e-9)
-    np.testing.assert_allclose(channel.variances().numpy(), expected, rtol=1e-9)
-
-
-def test_the_snr_is_the_average_over_subcarriers():
-    """SNR_c = sum sigma_l^2 / (S N_0): power of beta on each subcarrier, against noise of one."""
-    realization = COMMUNICATION.draw(20_000, generator("snr"))
-    power = realization.response.abs().square().double().mean(0)
-    torch.testing.assert_close(
-        power, torch.full((24,), db_to_linear(20.0)).double(), rtol=SIGMAS / math.sqrt(2e4), atol=0
-    )
-    noise = realization.noise.abs().square().double()
-    assert float(noise.mean()) == pytest.approx(1, rel=SIGMAS / math.sqrt(noise.numel()))
+    one = RADAR.draw(1, generator(), present=True)
+    targets = Targets(*(x.expand(count) for x in (one.theta, one.distance, one.gain, one.present)))
+    beam = double(K, name="beam").to(torch.complex64)
+    found = RADAR.at_range(beam, targets, generator("noise"))
+    symbols = torch.ones(1, 24) + 0j
+    clean = RADAR(beam, symbols, one, torch.zeros(1, K, 24) + 0j)[0]
+    expected = clean @ SUBCARRIERS.delay_vector(one.distance)[0].conj() / math.sqrt(24)
+    tolerance = SIGMAS / math.sqrt(count)
+    torch.testing.assert_close(found.mean(0), expected, atol=tolerance, rtol=0)
+    noise = found - expected
+    covariance = noise.T @ noise.conj() / count
+    torch.testing.assert_close(covariance.abs(), torch.eye(K), atol=tolerance, rtol=0)
 
 
 # Bad input
-
-
-def test_fewer_subcarriers_than_taps_are_refused():
-    match = "taps must be at most the number of subcarriers, 24, got 25"
-    with pytest.raises(ValueError, match=match):
-        replace(COMMUNICATION, taps=25)
 
 
 def test_ranges_beyond_the_unambiguous_one_are_refused():
@@ -249,13 +214,6 @@ def test_a_basis_of_another_channel_is_refused(basis, match):
             r"positions must be a real \[antennas\] tensor, got \(1, 6\)",
         ),
         (lambda: RADAR.draw(0, generator()), "batch must be an integer >= 1, got 0"),
-        (lambda: replace(COMMUNICATION, snr_db=math.inf), "snr_db must be a finite number"),
-        (lambda: replace(COMMUNICATION, taps=0), "taps must be an integer >= 1, got 0"),
-        (
-            lambda: replace(COMMUNICATION, profile="x"),
-            "profile must be one of 'power', 'amplitude'",
-        ),
-        (lambda: COMMUNICATION.draw(-1, generator()), "batch must be an integer >= 1, got -1"),
         (
             lambda: RADAR.amplitude(torch.ones(K + 1) + 0j, RADAR.draw(3, generator())),
             r"beam must have shape \[6\] or \[batch, 6\]",

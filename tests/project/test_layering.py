@@ -17,6 +17,8 @@ ARRAYS = {"noise", "arrays"}
 SECTORS = {*ARRAYS, "sectors"}
 SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estimation"}
 SIGNAL |= {"losses", "metrics", "images", "code_channels", "linear_codes"}
+SIGNAL |= {"subspace", "ofdm", "ofdm_channels", "ofdm_detection", "multitap", "spacings"}
+SIGNAL |= {"angle_delay", "angle_delay_search", "calibration"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -24,10 +26,13 @@ MAY_IMPORT = {
     "metrics": set(),
     "subspace": set(),
     "arrays": {"noise"},
+    "spacings": ARRAYS,
+    "calibration": ARRAYS,
     "ofdm": {"noise", "subspace"},
     "sectors": ARRAYS,
     "channels": SECTORS,
     "ofdm_channels": {*SECTORS, "ofdm", "channels"},
+    "multitap": {*ARRAYS, "ofdm", "channels"},
     "beamforming": SECTORS,
     "detection": ARRAYS,
     "estimation": SECTORS,
