@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from isaclib._validation import check_one_of
 from isaclib.arrays import ImpairmentModel, element_positions, impaired_positions
 from isaclib.estimation import Reading
 from isaclib.experiments import p1_config
@@ -43,9 +44,14 @@ class Scenario(p1_config.Scenario):
 
         Returns:
             ``[num_antennas]``, float64 [wavelengths].
+
+        Raises:
+            ValueError: If the impairment has a reading that does not number elements from the
+                centre, as P2 does.
         """
         if impairment is None:
             return self.nominal_positions()
+        check_one_of("model", impairment.model, ("cumulative", "per_element_centered"))
         model: ImpairmentModel = "cumulative" if impairment.model == "cumulative" else "per_element"
         return impaired_positions(
             self.num_antennas,

@@ -244,7 +244,6 @@ def draw_readings(result: Result) -> Figure:
 
 _READINGS = {
     "cumulative": "between\nneighbours",
-    "per_element": "in the vector,\nfrom the first",
     "per_element_centered": "in the vector,\nfrom the centre",
 }
 
