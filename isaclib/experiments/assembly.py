@@ -129,18 +129,20 @@ def finished(
     )
 
 
-def stored_sibling(context: RunContext, figure: str) -> Result:
+def stored_sibling(context: RunContext, figure: str, *, same_configuration: bool = False) -> Result:
     """Stored result of another figure, whose trained systems this one shows.
 
     Args:
         context: Preset and results folder.
         figure: Id of the other figure.
+        same_configuration: Whether both figures have one configuration, which must then agree.
 
     Returns:
         Its result.
 
     Raises:
-        ValueError: If it was run at another preset or seed, or with another configuration.
+        ValueError: If it was run at another preset or seed, or with another configuration where it
+            must be the same.
         ResultError: If it is missing or broken.
     """
     stored = load_result(figure, context.results)
@@ -151,7 +153,8 @@ def stored_sibling(context: RunContext, figure: str) -> Result:
             f"{context.preset!r} and seed {context.seed}, got {found[0]!r} and {found[1]}: run "
             f"`isaclib run {figure} --preset {context.preset} --seed {context.seed}` first"
         )
-    if stored.config != json.loads(json.dumps(asdict(context.config))):
+    own = json.loads(json.dumps(asdict(context.config)))
+    if same_configuration and stored.config != own:
         raise ValueError(
             f"{context.figure} needs the trained systems of {figure} with its own configuration, "
             f"got one that was stored with another: run `isaclib run {figure} --preset "

@@ -167,7 +167,7 @@ class ImpairedConfig:
     test: Test = field(default_factory=Test)
     unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
     radar_weights: tuple[float, ...] = RADAR_WEIGHTS
-    rhos: tuple[float, ...] = (0.0, 0.01, 0.05, 0.15, 0.4, 0.8, 1.0)
+    rhos: tuple[float, ...] = RADAR_WEIGHTS
     grid_size: int = 500
     unlimited: tuple[MatrixTraining, NetworkTraining] = (MatrixTraining(), NetworkTraining())
     limited: tuple[MatrixTraining, NetworkTraining] = (

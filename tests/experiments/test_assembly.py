@@ -189,7 +189,8 @@ def test_a_sibling_with_another_configuration_is_refused(tmp_path):
     changed = replace(other, config=replace(other.config, sector_deg=(-20.0, 20.0)))
     save_result(finished(changed, [a_series()], time.perf_counter()), other.results)
     with pytest.raises(ValueError, match=r"p2-fig5 .* of p2-fig4 with its own configuration"):
-        stored_sibling(context(tmp_path), "p2-fig4")
+        stored_sibling(context(tmp_path), "p2-fig4", same_configuration=True)
+    assert stored_sibling(context(tmp_path), "p2-fig4").figure == "p2-fig4"
 
 
 def test_a_missing_or_broken_sibling_is_refused(tmp_path):
