@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from isaclib.experiments.drawing import LABELS, named
 from isaclib.metrics import pareto_front
@@ -235,9 +236,10 @@ def draw_learning(result: Result) -> Figure:
                 marker="*",
             )
             axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel("labelled samples")
             axes.set_ylabel(
-                {"position_error": "element positions, RMS error (wavelengths)"}.get(
+                {"position_error": "RMS error of the positions ($\\lambda$)"}.get(
                     y, P3_LABELS.get(y, y)
                 )
             )
