@@ -3,14 +3,14 @@
 The desk preset keeps the paper's array, subcarriers, grids and SNRs, and the proportions of its
 schedule: the labelled share, where the supervised learning rate falls and how far, and the ratio of
 the two learning rates. It has a tenth of the iterations and a twentieth of the samples in each, at
-six times the learning rates, so the spacings can still move by 60 % of what they can in the paper,
-and ten times their standard deviation before the rate falls. Larger rates end in more noise, and
-much smaller ones leave the few labelled iterations without effect.
+six times the learning rates: the spacings can move by 60 % of what they can in the paper. In trial
+trainings of the first array larger rates ended in more noise, and smaller ones left the few
+labelled iterations without effect.
 
 With a two-hundredth of the samples one thing has to differ. A missed target is an error of a
-hundred metres, and in Eq. (20) these drown the rest; 255 million samples average them away, a
-million do not. So on the desk only declared targets count in the supervised loss, as Algorithm 1
-gives positions to no others. ``p3-learning`` trains without this too.
+hundred metres, and in Eq. (20) these drown the rest, which 255 million samples may average out
+and a million do not. So on the desk only declared targets count in the supervised loss, as
+Algorithm 1 gives positions to no others. ``p3-learning`` trains without this too.
 """
 
 from isaclib.experiments.p1_config import Test
