@@ -14,6 +14,20 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+def stored_figures(paper, folder):
+    """Every figure of a paper at the smoke preset, in its order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return {
+            name: run_and_store(folder, name)
+            for name, spec in figures().items()
+            if spec.paper == paper
+        }
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def p2_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("p2")
@@ -21,14 +35,16 @@ def p2_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def p2_stored(p2_folder):
-    """Every figure of P2 at the smoke preset, Fig. 4 before Fig. 5."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return {
-            name: run_and_store(p2_folder, name)
-            for name, spec in figures().items()
-            if spec.paper == "p2"
-        }
-    finally:
-        torch.set_num_threads(before)
+    """Every figure of P2, Fig. 4 before Fig. 5."""
+    return stored_figures("p2", p2_folder)
+
+
+@pytest.fixture(scope="session")
+def p3_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p3")
+
+
+@pytest.fixture(scope="session")
+def p3_stored(p3_folder):
+    """Every figure of P3, Fig. 3 before those that go on from its trainings."""
+    return stored_figures("p3", p3_folder)
