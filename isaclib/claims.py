@@ -23,7 +23,11 @@ __all__ = [
     "markdown_table",
 ]
 
-CLAIM_MODULES = ("isaclib.experiments.p1_claims", "isaclib.experiments.p2_claims")
+CLAIM_MODULES = (
+    "isaclib.experiments.p1_claims",
+    "isaclib.experiments.p2_claims",
+    "isaclib.experiments.p4_claims",
+)
 
 Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
 STATUSES: tuple[Status, ...] = get_args(Status)
