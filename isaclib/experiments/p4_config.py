@@ -229,7 +229,7 @@ _SMOKE_IMAGES = Images("synthetic", 200, 100, 50)
 _SMOKE_TRAINING = Training(epochs=2, early=1, batch=50, gradient_batches=2)
 _SMOKE_LAYERS = Layers((2, 4, 4), 16, (8,), (8,))
 # The paper states neither sizes nor epochs. Two cores have time for small networks and few epochs.
-_DESK_TRAINING = Training(epochs=16, early=8)
+_DESK_TRAINING = Training(epochs=12, early=6)
 _DESK_LAYERS = Layers((8, 16, 32), 128)
 _DESK_SNRS_DB = (-9.0, -5.0, -1.0, 3.0, 7.0, 11.0)
 
