@@ -22,13 +22,29 @@ def p2_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def p2_stored(p2_folder):
     """Every figure of P2 at the smoke preset, Fig. 4 before Fig. 5."""
+    return all_of("p2", p2_folder)
+
+
+@pytest.fixture(scope="session")
+def p4_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p4")
+
+
+@pytest.fixture(scope="session")
+def p4_stored(p4_folder):
+    """Every figure of P4 at the smoke preset, those that share points after Fig. 4."""
+    return all_of("p4", p4_folder)
+
+
+def all_of(paper, folder):
+    """Run and store every figure of a paper, with one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         return {
-            name: run_and_store(p2_folder, name)
+            name: run_and_store(folder, name)
             for name, spec in figures().items()
-            if spec.paper == "p2"
+            if spec.paper == paper
         }
     finally:
         torch.set_num_threads(before)
