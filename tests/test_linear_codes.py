@@ -180,5 +180,5 @@ def test_a_code_needs_its_components(components):
     assert len(components.code(40, SNR_DB).variances) == 40
     with pytest.raises(ValueError, match="size must be at most 40, the number of components, g"):
         components.code(42, SNR_DB)
-    with pytest.raises(ValueError, match="size must be an even integer >= 2, .* got 7"):
+    with pytest.raises(ValueError, match=r"size must be an even integer >= 2, .* got 7"):
         components.code(7, SNR_DB)
