@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from isaclib._validation import check_positive_int
 from isaclib.code_channels import CodeChannel, CodeRealization, check_code_size, paired
 from isaclib.images import SHAPE, ImageSet
 from isaclib.noise import NOISE_POWER, gain_variance
@@ -82,6 +83,78 @@ class LinearCode:
         return lost / len(self.mean)
 
 
+@dataclass(frozen=True, eq=False)
+class PrincipalComponents:
+    """Mean and principal directions of images, from which codes of any smaller size follow.
+
+    Attributes:
+        mean: ``[pixels]``, float32. Mean image.
+        directions: ``[pixels, size]``, float32. Principal directions, orthonormal.
+        variances: ``[size]``, float32. Variance of the images along each, in falling order.
+        total_variance: Variance of the images over all pixels.
+    """
+
+    mean: torch.Tensor
+    directions: torch.Tensor
+    variances: torch.Tensor
+    total_variance: float
+
+    def code(self, size: int, snr_db: float) -> LinearCode:
+        """Best linear code of the first components.
+
+        Args:
+            size: Real dimensions of a code, n.
+            snr_db: SNR of a received symbol that the power is shared out for [dB].
+
+        Returns:
+            The code.
+
+        Raises:
+            ValueError: If ``size`` is odd, not positive or more than there are components.
+        """
+        if check_code_size("size", size) > len(self.variances):
+            raise ValueError(
+                f"size must be at most {len(self.variances)}, the number of components, got {size}"
+            )
+        largest = self.variances[:size]
+        snr = gain_variance(snr_db) / (NOISE_POWER / 2)
+        power = shared_power(largest, size / 2, snr)
+        # A component without variance is sent with no power, whatever its amplitude.
+        amplitudes = torch.where(power > 0, (power / largest).sqrt(), torch.zeros_like(power))
+        components = self.directions[:, :size].contiguous()
+        return LinearCode(self.mean, components, largest, amplitudes, self.total_variance)
+
+
+def principal_components(images: ImageSet, size: int) -> PrincipalComponents:
+    """Find the principal components of images.
+
+    Args:
+        images: Training images, more than ``size``; some thousands are enough.
+        size: Number of components.
+
+    Returns:
+        The components of the largest variances.
+
+    Raises:
+        ValueError: If ``size`` is not positive or too large.
+    """
+    if check_positive_int("size", size) >= min(len(images), math.prod(SHAPE)):
+        raise ValueError(
+            f"size must be below the number of images, {len(images)}, and of pixels, "
+            f"{math.prod(SHAPE)}, got {size}"
+        )
+    pixels = images.images.flatten(1).float() / 255
+    mean = pixels.mean(0)
+    centred = pixels - mean
+    variances, directions = torch.linalg.eigh(centred.mT @ centred / len(images))
+    return PrincipalComponents(
+        mean,
+        directions.flip(1)[:, :size].contiguous(),
+        variances.flip(0)[:size].clamp_min(0),
+        float(variances.double().sum()),
+    )
+
+
 def linear_code(images: ImageSet, size: int, snr_db: float) -> LinearCode:
     """Find the best linear code for images.
 
@@ -96,22 +169,7 @@ def linear_code(images: ImageSet, size: int, snr_db: float) -> LinearCode:
     Raises:
         ValueError: If ``size`` is odd, not positive or too large.
     """
-    if check_code_size("size", size) >= min(len(images), math.prod(SHAPE)):
-        raise ValueError(
-            f"size must be below the number of images, {len(images)}, and of pixels, "
-            f"{math.prod(SHAPE)}, got {size}"
-        )
-    pixels = images.images.flatten(1).float() / 255
-    mean = pixels.mean(0)
-    centred = pixels - mean
-    variances, directions = torch.linalg.eigh(centred.mT @ centred / len(images))
-    largest = variances.flip(0)[:size].clamp_min(0)
-    snr = gain_variance(snr_db) / (NOISE_POWER / 2)
-    power = shared_power(largest, size / 2, snr)
-    # A component without variance is sent with no power, whatever its amplitude.
-    amplitudes = torch.where(power > 0, (power / largest).sqrt(), torch.zeros_like(power))
-    components = directions.flip(1)[:, :size].contiguous()
-    return LinearCode(mean, components, largest, amplitudes, float(variances.double().sum()))
+    return principal_components(images, check_code_size("size", size)).code(size, snr_db)
 
 
 def shared_power(variances: torch.Tensor, power: float, snr: float) -> torch.Tensor:

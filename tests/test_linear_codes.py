@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import minimize
 
 from isaclib.code_channels import CodeChannel
-from isaclib.images import synthetic_images
-from isaclib.linear_codes import linear_code, shared_power
+from isaclib.images import ImageSet, synthetic_images
+from isaclib.linear_codes import linear_code, principal_components, shared_power
 from isaclib.noise import db_to_linear, step_generator
 
 DATA = synthetic_images(600, 300).train
@@ -18,6 +18,20 @@ SIZE, SNR_DB = 10, 3.0
 @pytest.fixture(scope="module")
 def code():
     return linear_code(DATA, SIZE, SNR_DB)
+
+
+@pytest.fixture(scope="module")
+def components():
+    return principal_components(DATA, 40)
+
+
+@pytest.fixture(scope="module")
+def decomposition():
+    """Mean, variances and directions by NumPy, from the centred images themselves."""
+    flat = PIXELS.flatten(1).double().numpy()
+    mean = flat.mean(0)
+    values, rows = np.linalg.svd(flat - mean, full_matrices=False)[1:]
+    return mean, values**2 / len(flat), rows
 
 
 def sent(code, channel, repetitions=1):
@@ -31,14 +45,53 @@ def sent(code, channel, repetitions=1):
     return torch.cat(errors)
 
 
-def test_components_are_those_of_a_singular_value_decomposition(code):
-    flat = PIXELS.flatten(1).double().numpy()
-    centred = flat - flat.mean(0)
-    values, rows = np.linalg.svd(centred, full_matrices=False)[1:]
-    np.testing.assert_allclose(code.variances, values[:SIZE] ** 2 / len(flat), rtol=1e-3)
-    overlap = np.abs(rows[:SIZE] @ code.components.double().numpy())
-    np.testing.assert_allclose(overlap, np.eye(SIZE), atol=0.02)
-    assert code.total_variance == pytest.approx(np.sum(centred**2) / len(flat), rel=1e-4)
+def test_components_are_those_of_a_singular_value_decomposition(components, decomposition):
+    mean, variances, rows = decomposition
+    np.testing.assert_allclose(components.mean, mean, atol=1e-5)
+    np.testing.assert_allclose(components.variances, variances[:40], rtol=1e-3)
+    assert components.total_variance == pytest.approx(variances.sum(), rel=1e-4)
+    found = components.directions.double().numpy()
+    np.testing.assert_allclose(found.T @ found, np.eye(40), atol=1e-4)
+    # The first ones stand alone; those after them may turn among others of the same variance.
+    np.testing.assert_allclose(np.abs(rows[:SIZE] @ found[:, :SIZE]), np.eye(SIZE), atol=0.02)
+
+
+def test_components_leave_the_least_that_any_of_their_number_can(components, decomposition):
+    """Eckart and Young: what is not in the first k has the sum of the other variances."""
+    mean, variances, _ = decomposition
+    flat = PIXELS.flatten(1).double().numpy() - mean
+    directions = components.directions.double().numpy()
+    for k in (1, 7, 40):
+        first = directions[:, :k]
+        left = np.sum((flat - flat @ first @ first.T) ** 2) / len(flat)
+        assert left == pytest.approx(variances[k:].sum(), rel=1e-4)
+
+
+def test_a_code_takes_the_first_components(components, code):
+    """Those of every size are the same, and their amplitudes are the code's alone."""
+    for size in (2, SIZE, 40):
+        small = components.code(size, SNR_DB)
+        assert torch.equal(small.components, components.directions[:, :size])
+        assert torch.equal(small.variances, components.variances[:size])
+        assert torch.equal(small.mean, components.mean)
+        assert small.total_variance == components.total_variance
+        power = float((small.amplitudes.square() * small.variances).sum())
+        assert power == pytest.approx(size / 2, rel=1e-4)
+    same = components.code(SIZE, SNR_DB)
+    assert same.expected_mse(SNR_DB) == pytest.approx(code.expected_mse(SNR_DB), rel=1e-5)
+
+
+def test_components_without_variance_are_not_sent():
+    """Images of two kinds have one direction: what else is computed is rounding."""
+    pixels = torch.zeros(20, 3, 32, 32, dtype=torch.uint8)
+    pixels[:10, 0] = 200
+    flat = principal_components(ImageSet(pixels, torch.zeros(20, dtype=torch.int64)), 6)
+    assert float(flat.variances[0]) == pytest.approx(1024 * (100 / 255) ** 2, rel=1e-4)
+    assert float(flat.variances.min()) >= 0
+    assert float(flat.variances[1:].max()) < 1e-3
+    code = flat.code(6, SNR_DB)
+    assert bool(code.amplitudes.isfinite().all())
+    assert float((code.amplitudes.square() * code.variances)[0]) == pytest.approx(3, rel=1e-2)
 
 
 def test_codes_have_unit_power_on_average_over_the_images(code):
@@ -54,8 +107,8 @@ def test_the_error_is_the_expected_one(code):
     assert float(errors.mean()) == pytest.approx(expected, abs=4.5 * spread)
 
 
-def test_at_a_high_snr_only_the_components_that_are_not_sent_are_lost():
-    high = linear_code(DATA, SIZE, 60.0)
+def test_at_a_high_snr_only_the_components_that_are_not_sent_are_lost(components):
+    high = components.code(SIZE, 60.0)
     lost = (high.total_variance - float(high.variances.sum())) / 3072
     assert high.expected_mse(60.0) == pytest.approx(lost, rel=1e-3)
     assert float(sent(high, CodeChannel(60.0)).mean()) == pytest.approx(lost, rel=1e-3)
@@ -115,3 +168,17 @@ def test_equal_variances_get_equal_power():
 def test_sizes_are_checked(size, match):
     with pytest.raises(ValueError, match=match):
         linear_code(DATA, size, SNR_DB)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5, 600])
+def test_numbers_of_components_are_checked(size):
+    with pytest.raises(ValueError, match=rf"size must be .*, got {size}"):
+        principal_components(DATA, size)
+
+
+def test_a_code_needs_its_components(components):
+    assert len(components.code(40, SNR_DB).variances) == 40
+    with pytest.raises(ValueError, match="size must be at most 40, the number of components, g"):
+        components.code(42, SNR_DB)
+    with pytest.raises(ValueError, match=r"size must be an even integer >= 2, .* got 7"):
+        components.code(7, SNR_DB)

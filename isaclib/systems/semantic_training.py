@@ -64,6 +64,8 @@ class SemanticPlan:
             does not give the unit of this loss: 1 is the mean over pixels in [0, 1], of 0.06 at
             the start, far below the 0.69 nat of a detection at chance. One over the variance of
             the pixels puts all losses on the same scale.
+        encoder: Whether the encoder is trained too. If not, the decoders are trained for the codes
+            of an encoder as it is, which tells what its codes carry.
 
     Raises:
         ValueError: If a number is out of range.
@@ -74,6 +76,7 @@ class SemanticPlan:
     learning_rate: float = 1e-3
     weights: TaskWeights = field(default_factory=TaskWeights)
     reconstruction_scale: float = 1.0
+    encoder: bool = True
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -188,9 +191,10 @@ class SemanticTraining(StepTraining):
         self._chosen = self._order
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Parameters of the encoder and of the decoders whose tasks have a weight."""
-        yield from self.model.features.parameters()
-        yield from self.model.output.parameters()
+        """Parameters of the encoder, if the plan says so, and of decoders with a weight."""
+        if self.plan.encoder:
+            yield from self.model.features.parameters()
+            yield from self.model.output.parameters()
         for task in self.plan.weights.positive():
             yield from self.model.decoders[task].parameters()
 

@@ -48,3 +48,14 @@ def p3_folder(tmp_path_factory):
 def p3_stored(p3_folder):
     """Every figure of P3, Fig. 3 before those that go on from its trainings."""
     return stored_figures("p3", p3_folder)
+
+
+@pytest.fixture(scope="session")
+def p4_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p4")
+
+
+@pytest.fixture(scope="session")
+def p4_stored(p4_folder):
+    """Every figure of P4, those that share points after Fig. 4."""
+    return stored_figures("p4", p4_folder)

@@ -41,7 +41,17 @@ def check_presets(presets):
     assert tuple(presets) == PRESETS
     for config in presets.values():
         assert json.loads(json.dumps(asdict(config))) is not None
-        assert config.test.samples % config.test.block == 0
-        assert config.test.samples * config.scenario.p_fa >= 4
-    smoke, desk, paper = (presets[name].test.samples for name in PRESETS)
-    assert smoke < desk < paper
+        samples, block = sample_counts(config)
+        assert samples % block == 0
+        if hasattr(config, "scenario"):
+            assert samples * config.scenario.p_fa >= 4
+    (smoke, _), (desk, _), (paper, _) = (sample_counts(presets[name]) for name in PRESETS)
+    # There are no more images than those of the paper.
+    assert smoke < desk <= paper if hasattr(presets["paper"], "images") else smoke < desk < paper
+
+
+def sample_counts(config):
+    """Test samples, and how many of them are sent at a time."""
+    if hasattr(config, "images"):
+        return config.images.test, config.images.block
+    return config.test.samples, config.test.block

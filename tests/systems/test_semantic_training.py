@@ -230,6 +230,47 @@ def test_one_task_alone_trains_its_decoder_and_the_encoder(tmp_path, task):
         assert torch.equal(value, before[name]) != moves, name
 
 
+def test_decoders_are_trained_for_the_codes_of_an_encoder_as_it_is(tmp_path):
+    """What its codes carry for tasks that it was not trained for."""
+    alone = TaskWeights(0, 1)
+    model = a_model()
+    trained(tmp_path / "first", replace(PLAN, epochs=1, weights=alone), model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    plan = replace(PLAN, weights=TaskWeights(0.5, 0, 0.5), encoder=False)
+    found = trained(tmp_path / "afterwards", plan, model)
+    for name, value in found.items():
+        moves = name.startswith(("decoders.reconstruction.", "decoders.animal."))
+        assert torch.equal(value, before[name]) != moves, name
+
+
+def test_decoders_alone_learn_as_a_bare_loop_over_constant_codes(tmp_path):
+    """The codes of the frozen encoder found beforehand, without any gradient for it."""
+    model = a_model()
+    optimizer = torch.optim.Adam(model.decoders.parameters(), lr=1e-3, fused=True)
+    last = DATA.train.images.contiguous(memory_format=torch.channels_last)
+    encode = model.encode
+    for step in range(3):
+        chosen = image_order(100, seed=SEED, epoch=0)[30 * step : 30 * step + 30]
+        generator = step_generator(SEED, "train/semantic", step)
+        model.encode = lambda *arguments: encode(*arguments).detach()
+        images = last[chosen], DATA.train.labels[chosen]
+        found = task_losses(model, LINK, images, TASKS, generator)
+        loss = torch.stack([w * 1.0 * found[t] for t, w in asdict(ALL).items()]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert_same(trained(tmp_path, replace(PLAN, epochs=1, encoder=False)), model.state_dict())
+
+
+def test_all_parameters_can_be_trained_again_afterwards(tmp_path):
+    model = a_model()
+    trained(tmp_path / "decoders", replace(PLAN, epochs=1, encoder=False), model)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    before = model.output.weight.clone()
+    trained(tmp_path / "all", replace(PLAN, epochs=1), model)
+    assert not torch.equal(model.output.weight, before)
+
+
 def coloured(count, seed):
     """Images of one colour each, by class, with noise: every task of them is easy."""
     generator = step_generator(seed, "coloured", 0)
