@@ -131,7 +131,7 @@ def run_sweeps(context: RunContext) -> Result:
         For each channel the series ``communication_snr_db/awgn``, ``sensing_snr_db/awgn``,
         ``size/awgn`` and ``ranges/awgn``, the default point in each from the result of Fig. 4;
         ``linear/communication_snr_db/awgn`` and ``linear/size/awgn``, principal components; and
-        ``confusion/awgn/ranges=4``.
+        ``confusion/awgn/ranges=4`` of every number of ranges but the default.
     """
     started, config = time.perf_counter(), context.config
     sibling = sibling_of(context, "p4-fig4", config.point)
@@ -218,7 +218,7 @@ def run_semantic(context: RunContext) -> Result:
 
     Returns:
         For each channel the series ``awgn`` over ``snr_db``, ``repetitions/awgn``, and for each
-        SNR ``gradients/awgn/snr=3``.
+        SNR ``gradients/awgn/snr=3`` over ``epochs``.
     """
     started, config = time.perf_counter(), context.config
     default = config.point.communication_snr_db
@@ -249,9 +249,10 @@ def run_choices(context: RunContext) -> Result:
         context: Preset, seed, device and folders.
 
     Returns:
-        For each choice and channel a series such as ``known/awgn`` over ``epochs``, its last point
-        at the end of the training; ``two tasks``, ``three tasks`` and ``plain loss, two tasks``
-        are points of Figs. 4 and 6; and ``confusion/awgn`` of the ten classes.
+        For each choice and channel a series such as ``known, two tasks/awgn`` over ``epochs``, its
+        last point at the end of the training; ``two tasks``, ``plain loss, two tasks``, ``range
+        step`` and ``three tasks`` are points of Figs. 4, 5 and 6; ``confusion/awgn`` and
+        ``gradients/ten classes/awgn`` are of the ten classes.
     """
     started, config = time.perf_counter(), context.config
     three = replace(config.point, weights=THREE_TASKS)
