@@ -77,6 +77,26 @@ def test_p2_rows(row):
         assert_rounded(value, truth)
 
 
+P4_ROWS = {
+    "Two tasks, sensing weight 0 ": ("p4-fig4", "sensing_weight", 0.0),
+    "Two tasks, sensing weight 1/2": ("p4-fig4", "sensing_weight", 0.5),
+    "Two tasks, sensing weight 1 ": ("p4-fig4", "sensing_weight", 1.0),
+    "Three tasks": ("p4-fig6", "snr_db", 3.0),
+}
+
+
+@pytest.mark.parametrize("row", P4_ROWS)
+def test_p4_rows(row):
+    figure, parameter, value = P4_ROWS[row]
+    result = load_result(figure, RESULTS)
+    metrics = ["mse", "sensing", *(["animal"] if figure == "p4-fig6" else [])]
+    for fading, shown in zip(("awgn", "rayleigh"), numbers(row), strict=True):
+        curve = result[fading]
+        at = curve[parameter].values.index(value)
+        for number, metric in zip(shown, metrics, strict=True):
+            assert_rounded(number, curve[metric].values[at])
+
+
 def test_every_claim_stands_there_with_its_verdict():
     stated = dict(
         re.findall(r"^\| `(p\d-[a-z0-9-]+)` \|[^|]*\| \*?\*?([a-z ]+?)\*?\*? \|", README, re.M)
