@@ -90,40 +90,66 @@ class AngleCells:
         angles: ``[rows]``, real, increasing. Grid angles [rad].
         aperture: Length of the array [wavelengths].
         steering: ``[rows, antennas]``, complex. Conjugate steering vectors of the grid.
+        rows: Largest number of rows of a sector, positive.
     """
 
-    def __init__(self, angles: torch.Tensor, aperture: float, steering: torch.Tensor) -> None:
+    def __init__(
+        self, angles: torch.Tensor, aperture: float, steering: torch.Tensor, rows: int
+    ) -> None:
         length = len(angles)
         spacing = float(torch.sin(angles).diff().abs().max()) if length > 1 else 1.0
         self.size = cell_size(1 / max(aperture * spacing, 1 / length))
-        count = -(-length // self.size)
-        first = torch.arange(count, device=angles.device) * self.size
+        first = torch.arange(-(-length // self.size), device=angles.device) * self.size
         index = first.unsqueeze(-1) + torch.arange(self.size, device=angles.device)
         self.cells = real_rows(steering[index.clamp(max=length - 1)]).flatten(1, 2)
-        self.coarse = real_rows(steering[(first + self.size // 2).clamp(max=length - 1)])
+        # As many cells as a sector meets that begins anywhere in its first one. Cells that follow
+        # each other are neighbours in memory, so those of a sector are a view.
+        self.count = (rows - 2) // self.size + 2
+        middle = real_rows(steering[(first + self.size // 2).clamp(max=length - 1)])
+        coarse = torch.cat([middle, middle.new_zeros(self.count, *middle.shape[1:])])
+        shape = (len(first), 2 * self.count, coarse.shape[-1])
+        self.coarse = coarse.as_strided(shape, (coarse.stride(0), coarse.stride(1), 1))
+
+    def project(self, stacked: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+        """Echoes in the directions of their sectors' cells.
+
+        Args:
+            stacked: ``[chunk, 2 * antennas, rank]``, real. Planes of echoes.
+            first: ``[chunk]`` or ``[1]``, int64. First cell of each sector, or of all.
+
+        Returns:
+            ``[chunk, cells, 2, rank]``, real.
+        """
+        rows = self.coarse.index_select(0, first)
+        found = rows[0] @ stacked if len(rows) == 1 else torch.bmm(rows, stacked)
+        return found.unflatten(1, (self.count, 2))
 
 
 class Bounds(NamedTuple):
     """Sectors of a chunk of samples on the grid.
 
     Attributes:
-        start: ``[chunk]``, int64. First row of each sample.
-        stop: ``[chunk]``, int64. Row behind the last one.
-        low: Smallest ``start``.
-        high: Largest ``stop``.
+        start: ``[chunk]`` or ``[1]``, int64. First row of each sample, or of all.
+        stop: ``[chunk]`` or ``[1]``, int64. Row behind the last one.
     """
 
     start: torch.Tensor
     stop: torch.Tensor
-    low: int
-    high: int
 
-    def contain(
-        self, rows: torch.Tensor, samples: torch.Tensor | slice = slice(None)
-    ) -> torch.Tensor:
-        """Whether rows ``[some, rows]`` are in the sectors of some of the samples."""
-        start, stop = self.start[samples].unsqueeze(-1), self.stop[samples].unsqueeze(-1)
-        return (rows >= start) & (rows < stop)
+    def contain(self, rows: torch.Tensor, samples: torch.Tensor | None = None) -> torch.Tensor:
+        """Whether rows are in sectors.
+
+        Args:
+            rows: ``[some, rows]``, int64. Rows.
+            samples: ``[some]``, int64. Which samples they are of; one after the other if not given.
+
+        Returns:
+            ``[some, rows]``, bool.
+        """
+        start, stop = self.start, self.stop
+        if samples is not None and len(start) > 1:
+            start, stop = start[samples], stop[samples]
+        return (rows >= start.unsqueeze(-1)) & (rows < stop.unsqueeze(-1))
 
 
 def find_peak(
@@ -142,22 +168,19 @@ def find_peak(
     """
     count, device = len(samples), samples.device
     stacked = samples.flatten(1, 2)
-    first, last = bounds.low // angles.size, (bounds.high - 1) // angles.size + 1
     # Coarse grid: [chunk, row cells, 2, rank], then [chunk, row cells, column cells].
-    projected = (angles.coarse[first:last].flatten(0, 1) @ stacked).unflatten(1, (-1, 2))
+    first = torch.div(bounds.start, angles.size, rounding_mode="floor")
+    projected = angles.project(stacked, first)
     power = _power(projected @ delays.coarse)
-    cell = torch.arange(first, last, device=device) * angles.size
-    outside = (cell + angles.size <= bounds.start.unsqueeze(-1)) | (
-        cell >= bounds.stop.unsqueeze(-1)
-    )
-    power.masked_fill_(outside.unsqueeze(-1), 0.0)
+    rows = (first.unsqueeze(-1) + torch.arange(angles.count, device=device)) * angles.size
+    power.masked_fill_((rows >= bounds.stop.unsqueeze(-1)).unsqueeze(-1), 0.0)
     enough = COARSE * power.flatten(1).amax(dim=-1)
     sample, row_cell, column_cell = (power >= enough[:, None, None]).nonzero(as_tuple=True)
     # Along the delays, at the coarse row.
     columns = delays.cells[column_cell]
     best = _power(torch.bmm(projected[sample, row_cell], columns)).amax(dim=-1)
     keep = best >= COLUMN * _largest(best, sample, count)[sample]
-    sample, row_cell = sample[keep], row_cell[keep] + first
+    sample, row_cell = sample[keep], row_cell[keep] + first.expand(count)[sample[keep]]
     columns, column_cell = columns[keep], column_cell[keep]
     # All points of the cell.
     patch = torch.bmm(torch.bmm(angles.cells[row_cell], stacked[sample]), columns)

@@ -80,8 +80,7 @@ class MapSearch:
             echo: Echoes.
             positions: ``[antennas]``, real. Element positions that the receiver assumes
                 [wavelengths].
-            windows: Sectors on the grid, one for each sample or one for all. Samples with
-                neighbouring sectors should be neighbours.
+            windows: Sectors on the grid, one for each sample or one for all.
             angles: ``[antennas, rows]``, complex. Basis of the angles that the echoes come in; all
                 antennas if not given.
 
@@ -110,8 +109,7 @@ class MapSearch:
             echo: Echoes.
             positions: ``[antennas]``, real. Element positions that the receiver assumes
                 [wavelengths].
-            windows: Sectors on the grid, one for each sample or one for all. Samples with
-                neighbouring sectors should be neighbours.
+            windows: Sectors on the grid, one for each sample or one for all.
             angles: ``[antennas, rows]``, complex. Basis of the angles that the echoes come in; all
                 antennas if not given.
 
@@ -141,8 +139,7 @@ class MapSearch:
             echo: Echoes over all antennas.
             positions: ``[antennas]``, real. Element positions that the receiver assumes
                 [wavelengths].
-            windows: Sectors on the grid, one for each sample or one for all. Samples with
-                neighbouring sectors should be neighbours.
+            windows: Sectors on the grid, one for each sample or one for all.
             output: ``"position"``, the estimates of :meth:`estimate`, whose angle and range are
                 differentiable, or ``"maximum"``, those of :meth:`maximum`, whose statistic is;
                 once.
@@ -183,14 +180,14 @@ class MapSearch:
         angles: torch.Tensor | None,
     ) -> Iterator["_Peak"]:
         """Simulate the echoes chunk by chunk, and find the maxima of their maps."""
-        steering, cells = self._rows(positions, angles)
+        steering, cells = self._rows(positions, windows, angles)
         for part, bounds in self._parts(len(echo), windows):
             samples = echo.samples(part)
             value, *place = find_peak(samples, bounds, cells, self.delays)
             yield _Peak(part, bounds, samples, steering, value, (place[0], place[1]))
 
     def _rows(
-        self, positions: torch.Tensor, angles: torch.Tensor | None
+        self, positions: torch.Tensor, windows: Windows, angles: torch.Tensor | None
     ) -> tuple[torch.Tensor, AngleCells]:
         """Conjugate steering vectors of the grid, and the same in cells."""
         positions = positions.detach().to(self.angles)
@@ -199,7 +196,8 @@ class MapSearch:
             steering = steering @ angles.to(steering)
         steering = steering.to(self.dtype.to_complex())
         aperture = float(positions.max() - positions.min())
-        return steering, AngleCells(self.angles, aperture, steering)
+        rows = int((windows.stop - windows.start).max())
+        return steering, AngleCells(self.angles, aperture, steering, rows)
 
     def _parts(self, count: int, windows: Windows) -> Iterator[tuple[slice, Bounds]]:
         """Chunks and their sectors."""
@@ -208,14 +206,10 @@ class MapSearch:
                 f"windows must be one for all samples or one for each of {count}, "
                 f"got {len(windows)}"
             )
-        start, stop = (
-            side.expand(count).split(self.chunk) for side in (windows.start, windows.stop)
-        )
-        lows = torch.stack([side.min() for side in start]).tolist()
-        highs = torch.stack([side.max() for side in stop]).tolist()
-        for i, bounds in enumerate(map(Bounds, start, stop, lows, highs)):
-            first = i * self.chunk
-            yield slice(first, first + len(bounds.start)), bounds
+        for first in range(0, count, self.chunk):
+            part = slice(first, min(first + self.chunk, count))
+            chosen = part if len(windows) > 1 else slice(None)
+            yield part, Bounds(windows.start[chosen], windows.stop[chosen])
 
     def _at(self, peak: "_Peak") -> Estimate:
         """The maximum as an estimate."""

@@ -136,7 +136,12 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
         if isinstance(verdict, ResultError):
             raise verdict
         where = ", ".join(claim.figures)
-        cells = (claim.statement, where, f"**{verdict.status}**", verdict.measured)
+        cells = (
+            f"`{claim.id}`: {claim.statement}",
+            where,
+            f"**{verdict.status}**",
+            verdict.measured,
+        )
         rows.append(f"| {' | '.join(cells)} |")
     if len(rows) == 2:
         known = ", ".join(dict.fromkeys(claim.paper for claim in claims()))

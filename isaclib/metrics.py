@@ -31,6 +31,14 @@ class Estimate:
     high: float
     count: int
 
+    def complement(self) -> "Estimate":
+        """Estimate of the opposite event's probability, where this is that of a probability.
+
+        Returns:
+            One less the value and the ends of the interval.
+        """
+        return Estimate(1 - self.value, 1 - self.high, 1 - self.low, self.count)
+
 
 def _normal_quantile(confidence: float) -> float:
     """Two-sided quantile of the standard normal distribution, 1.96 for 0.95."""

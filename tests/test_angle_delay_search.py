@@ -219,7 +219,7 @@ def test_cells_hold_every_column_once(num_distances):
 def test_cells_hold_every_row(num_angles):
     grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=num_angles, num_distances=70)
     steering = steering_vector(grid.angles, TRUE).conj()
-    cells = AngleCells(grid.angles, float(TRUE[-1] - TRUE[0]), steering)
+    cells = AngleCells(grid.angles, float(TRUE[-1] - TRUE[0]), steering, 20)
     assert cells.size > 1
     real = cells.cells.view(-1, 2, 2 * K)[:num_angles]
     torch.testing.assert_close(torch.complex(real[:, 0, :K], -real[:, 0, K:]), steering)

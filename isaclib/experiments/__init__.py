@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PAPER_MODULES", "PRESETS", "FigureSpec", "RunContext", "figure", "figures"]
 
-PAPER_MODULES = ("isaclib.experiments.p1", "isaclib.experiments.p2", "isaclib.experiments.p4")
+PAPER_MODULES = tuple(f"isaclib.experiments.p{number}" for number in (1, 2, 3, 4))
 
 
 @dataclass(frozen=True)

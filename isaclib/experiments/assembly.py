@@ -1,6 +1,7 @@
 """From the outcomes of a sweep to a result: what the figures of all papers share."""
 
 import importlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -128,18 +129,20 @@ def finished(
     )
 
 
-def stored_sibling(context: RunContext, figure: str) -> Result:
+def stored_sibling(context: RunContext, figure: str, *, same_configuration: bool = False) -> Result:
     """Stored result of another figure, whose trained systems this one shows.
 
     Args:
         context: Preset and results folder.
         figure: Id of the other figure.
+        same_configuration: Whether both figures have one configuration, which must then agree.
 
     Returns:
         Its result.
 
     Raises:
-        ValueError: If it was run at another preset or seed.
+        ValueError: If it was run at another preset or seed, or with another configuration where it
+            must be the same.
         ResultError: If it is missing or broken.
     """
     stored = load_result(figure, context.results)
@@ -149,6 +152,13 @@ def stored_sibling(context: RunContext, figure: str) -> Result:
             f"{context.figure} needs the trained systems of {figure} at the preset "
             f"{context.preset!r} and seed {context.seed}, got {found[0]!r} and {found[1]}: run "
             f"`isaclib run {figure} --preset {context.preset} --seed {context.seed}` first"
+        )
+    own = json.loads(json.dumps(asdict(context.config)))
+    if same_configuration and stored.config != own:
+        raise ValueError(
+            f"{context.figure} needs the trained systems of {figure} with its own configuration, "
+            f"got one that was stored with another: run `isaclib run {figure} --preset "
+            f"{context.preset} --seed {context.seed}` again"
         )
     return stored
 

@@ -25,7 +25,7 @@ def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool
         larger_is_better: Whether the metric is a benefit.
 
     Returns:
-        The best value.
+        The best value; NaN if the metric is undefined at all of these points.
     """
     limit = max(ser, min(baseline["ser"].values))
     allowed = [
@@ -33,7 +33,8 @@ def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool
         for value, rate in zip(baseline[metric].values, baseline["ser"].values, strict=True)
         if rate <= limit and not math.isnan(value)
     ]
-    return max(allowed) if larger_is_better else min(allowed)
+    best = max if larger_is_better else min
+    return best(allowed, default=math.nan)
 
 
 def share(values: Sequence[float], accept: Callable[[float], bool]) -> float:

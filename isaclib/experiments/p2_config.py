@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from isaclib._validation import check_one_of
 from isaclib.arrays import ImpairmentModel, element_positions, impaired_positions
 from isaclib.estimation import Reading
 from isaclib.experiments import p1_config
@@ -43,9 +44,14 @@ class Scenario(p1_config.Scenario):
 
         Returns:
             ``[num_antennas]``, float64 [wavelengths].
+
+        Raises:
+            ValueError: If the impairment has a reading that does not number elements from the
+                centre, as P2 does.
         """
         if impairment is None:
             return self.nominal_positions()
+        check_one_of("model", impairment.model, ("cumulative", "per_element_centered"))
         model: ImpairmentModel = "cumulative" if impairment.model == "cumulative" else "per_element"
         return impaired_positions(
             self.num_antennas,
@@ -161,7 +167,7 @@ class ImpairedConfig:
     test: Test = field(default_factory=Test)
     unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
     radar_weights: tuple[float, ...] = RADAR_WEIGHTS
-    rhos: tuple[float, ...] = (0.0, 0.01, 0.05, 0.15, 0.4, 0.8, 1.0)
+    rhos: tuple[float, ...] = RADAR_WEIGHTS
     grid_size: int = 500
     unlimited: tuple[MatrixTraining, NetworkTraining] = (MatrixTraining(), NetworkTraining())
     limited: tuple[MatrixTraining, NetworkTraining] = (

@@ -98,7 +98,7 @@ def draw_ideal(result: Result) -> Figure:
                 plot_points(axes, result[name], "ser", y, **look)
             if y == "p_md":
                 _first_step(axes, result, f"networks/all/deg{FIRST_STEP}")
-            names = {w: f"{WEIGHT}={w:g}" for w in (0.01, 1.0)}
+            names = {w: f"{WEIGHT}={w:g}" for w in (0.4, 1.0)}
             annotate(axes, result["networks/all/deg"], "ser", y, names=names, key="omega_r")
             tradeoff_axes(axes, y)
         legend_above(figure, panels[0])
@@ -155,7 +155,7 @@ def _baseline_curves(axes: Axes, result: Result, y: str) -> None:
         curves = named(result, f"baseline/{knowledge}/", without=UNSEEN)
         middle, _, _ = spread(curves, "ser")
         _, low, high = spread(curves, y)
-        axes.fill_between(middle, low, high, color=color, alpha=0.13, lw=0)
+        axes.fill_between(middle, low, high, color=color, alpha=0.2, lw=0.8)
         first = curves[0]
         axes.plot(
             first["ser"].values,
@@ -185,6 +185,8 @@ def _learned_curves(axes: Axes, result: Result, y: str) -> None:
                 label=None if index else matrix_label(matrix),
                 line="" if index else "-",
                 alpha=0.35 if index else 1.0,
+                # The curves of both matrices lie on each other.
+                filled=complexity == "unlimited",
             )
         plot_points(
             axes,
@@ -225,15 +227,15 @@ def draw_readings(result: Result) -> Figure:
         figure, panels = new_figure(2)
         for axes, y in zip(panels, PANELS, strict=True):
             for offset, (name, (color, marker, label, draws)) in enumerate(looks.items()):
-                plot_ranges(
-                    axes,
-                    [i + 0.2 * (offset - 1) for i in range(len(places))],
-                    [result[f"{name}/{model}{suffix}"][y].values for model, suffix in places],
-                    middle=statistics.median,
-                    label=f"{label} ({config[draws]} arrays)",
-                    color=color,
-                    marker=marker,
-                )
+                at = [i + 0.2 * (offset - 1) for i in range(len(places))]
+                columns = [result[f"{name}/{model}{suffix}"][y].values for model, suffix in places]
+                look = {"label": f"{label} ({config[draws]} arrays)", "color": color}
+                if name == "model-driven":
+                    # A few arrays have no range worth a bar.
+                    (points, *_) = axes.plot(at, columns, marker, ms=4, color=color)
+                    points.set_label(look["label"])
+                else:
+                    plot_ranges(axes, at, columns, middle=statistics.median, marker=marker, **look)
             axes.set_xticks(range(len(places)), list(places.values()), fontsize=8)
             axes.set_ylabel(LABELS[y])
             plain_log_scale(axes, y=True)
@@ -243,9 +245,8 @@ def draw_readings(result: Result) -> Figure:
 
 
 _READINGS = {
-    "cumulative": "between\nneighbours",
-    "per_element": "in the vector,\nfrom the first",
-    "per_element_centered": "in the vector,\nfrom the centre",
+    "cumulative": "neighbours",
+    "per_element_centered": "per element",
 }
 
 

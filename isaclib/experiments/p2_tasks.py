@@ -15,6 +15,7 @@ from isaclib.experiments.assembly import WEIGHTS
 from isaclib.experiments.p1_config import Impairment
 from isaclib.experiments.p1_tasks import baseline_records, performance_record
 from isaclib.experiments.p2_config import Scenario
+from isaclib.modulation import qam
 from isaclib.results import save_weights
 from isaclib.sectors import RandomSectors
 from isaclib.systems.model_driven import (
@@ -126,11 +127,13 @@ def train_matrix(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     train_model_driven(model, radar, plan, directory, seed=payload["repetition"], device=device)
     model.to(device)
     save_weights(directory / WEIGHTS, model.state_dict())
+    symbols = qam(bench.scenario.order).to(device)
 
     def transceivers(sector: Sector) -> list[Transceiver]:
         receiver = bench.scenario.receiver_sector
         return [
-            ModelDrivenTransceiver(model, sector, receiver, rho) for rho in payload["radar_weights"]
+            ModelDrivenTransceiver(model, sector, receiver, rho, symbols=symbols)
+            for rho in payload["radar_weights"]
         ]
 
     with torch.no_grad():

@@ -44,7 +44,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 LINEAR: dict[str, dict[str, Any]] = {
     "awgn": {"color": COLORS["black"], "label": "principal components, AWGN"},
-    "rayleigh": {"color": COLORS["gray"], "label": "the same, Rayleigh fading, known gain"},
+    "rayleigh": {"color": COLORS["gray"], "label": "principal components, Rayleigh, known gain"},
 }
 
 

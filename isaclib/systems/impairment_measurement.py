@@ -206,18 +206,13 @@ def measure_sensing(
         metrics.angle.update((found.angle - targets.theta)[declared])
         metrics.distance.update((found.distance - targets.distance)[declared])
     return SensingPerformance(
-        p_md=_complement(metrics.p_d.estimate()),
+        p_md=metrics.p_d.estimate().complement(),
         p_fa=calibration.p_fa,
         position=metrics.position.estimate(),
         angle=metrics.angle.estimate(),
         distance=metrics.distance.estimate(),
         threshold=calibration.threshold,
     )
-
-
-def _complement(estimate: Estimate) -> Estimate:
-    """Estimate of the probability of the opposite event."""
-    return Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low, estimate.count)
 
 
 @torch.no_grad()

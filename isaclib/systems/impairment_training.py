@@ -13,7 +13,7 @@ from isaclib.angle_delay_search import Differentiable, MapSearch
 from isaclib.modulation import psk
 from isaclib.ofdm import DelayBasis, reciprocal_filter
 from isaclib.ofdm_channels import OfdmRadarChannel, Targets
-from isaclib.sectors import SectorBatch, Windows, grid_windows
+from isaclib.sectors import Windows, grid_windows
 from isaclib.systems.impairment import SpacingArray, design_beams
 from isaclib.systems.impairment_schedule import Stage
 from isaclib.systems.step_training import StepTraining
@@ -36,14 +36,12 @@ class Scene:
 
 
 def _draw(scene: Scene, stage: Stage, generator: torch.Generator) -> tuple[Windows, Targets]:
-    """Sectors and targets of a batch, sorted by sector so that neighbours share rows of the map."""
+    """Sectors on the grid and targets of a batch."""
     sectors = stage.sectors.draw(stage.batch, generator)
-    order = torch.argsort(sectors.min + sectors.max)
-    sectors = SectorBatch(sectors.min[order], sectors.max[order])
     targets = scene.radar.draw(stage.batch, generator, present=True, sectors=sectors)
     if stage.p_present < 1:
         coins = torch.rand(stage.batch, generator=generator, device=generator.device)
-        targets = Targets(targets.theta, targets.distance, targets.gain, coins < stage.p_present)
+        targets = replace(targets, present=coins < stage.p_present)
     return grid_windows(scene.grid.angles.to(generator.device), sectors), targets
 
 

@@ -70,6 +70,7 @@ def test_there_is_a_chapter():
     assert [path.stem for path in SOURCES] == [
         "01_end_to_end_learning",
         "02_model_driven_learning",
+        "04_semantic_communication",
         "speed",
     ]
 

@@ -14,30 +14,8 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="session")
-def p2_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("p2")
-
-
-@pytest.fixture(scope="session")
-def p2_stored(p2_folder):
-    """Every figure of P2 at the smoke preset, Fig. 4 before Fig. 5."""
-    return all_of("p2", p2_folder)
-
-
-@pytest.fixture(scope="session")
-def p4_folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("p4")
-
-
-@pytest.fixture(scope="session")
-def p4_stored(p4_folder):
-    """Every figure of P4 at the smoke preset, those that share points after Fig. 4."""
-    return all_of("p4", p4_folder)
-
-
-def all_of(paper, folder):
-    """Run and store every figure of a paper, with one thread."""
+def stored_figures(paper, folder):
+    """Every figure of a paper at the smoke preset, in its order."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -48,3 +26,36 @@ def all_of(paper, folder):
         }
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def p2_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p2")
+
+
+@pytest.fixture(scope="session")
+def p2_stored(p2_folder):
+    """Every figure of P2, Fig. 4 before Fig. 5."""
+    return stored_figures("p2", p2_folder)
+
+
+@pytest.fixture(scope="session")
+def p3_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p3")
+
+
+@pytest.fixture(scope="session")
+def p3_stored(p3_folder):
+    """Every figure of P3, Fig. 3 before those that go on from its trainings."""
+    return stored_figures("p3", p3_folder)
+
+
+@pytest.fixture(scope="session")
+def p4_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p4")
+
+
+@pytest.fixture(scope="session")
+def p4_stored(p4_folder):
+    """Every figure of P4, those that share points after Fig. 4."""
+    return stored_figures("p4", p4_folder)

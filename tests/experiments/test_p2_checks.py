@@ -60,6 +60,7 @@ def test_gaps_are_to_the_best_point_with_no_larger_ser():
     )
     # The last one has a smaller SER than any: it is compared with the smallest there is.
     assert checks.gaps(curve, other) == [(-0.25, 0.5), (0.5, 1.5), (-0.25, 0.25)]
+    assert checks.gaps(curve, other, 0.2) == [(0.5, 1.5), (-0.25, 0.25)]
 
 
 # p2-ideal
@@ -109,6 +110,19 @@ def test_points_where_nothing_is_detected_are_not_close():
     undefined = [math.nan, math.nan, 1.0, 1.0, 1.0]
     found = ideal(learner(MATRIX, 0.5, undefined), learner(NETWORKS))
     assert checks.check_ideal(found).status == "partly"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 0, 4, 1, 3)])
+def test_medians_are_over_points_where_something_is_detected(order):
+    rmse = [math.nan, 1.0, 3.0, 2.0, math.nan]
+    learned = learner(MATRIX, 0.5, [rmse[index] for index in order])
+    measured = checks.check_ideal(ideal(learned, learner(NETWORKS))).measured
+    assert "learning in 20% of the points (medians: P_md +0.000, RMSE x2.00)" in measured
+
+
+def test_nothing_detected_anywhere_is_a_verdict_too():
+    found = ideal(learner(MATRIX, 1.0, [math.nan] * 5), learner(NETWORKS))
+    assert "RMSE xnan" in checks.check_ideal(found).measured
 
 
 def test_other_readings_do_not_decide():

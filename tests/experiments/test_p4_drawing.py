@@ -166,7 +166,7 @@ def test_fig_5_shows_four_sweeps_and_principal_components(p4_stored, draw):
         found = curves(left)
         linear = {
             "principal components, AWGN": "awgn",
-            "the same, Rayleigh fading, known gain": "rayleigh",
+            "principal components, Rayleigh, known gain": "rayleigh",
         }
         for text, fading in linear.items():
             if x in ("communication_snr_db", "size"):

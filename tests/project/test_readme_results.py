@@ -50,6 +50,53 @@ def test_autoencoder_rows(row, suffix):
             assert_rounded(value, statistics.fmean(c[metric].values[at] for c in curves))
 
 
+P2_ROWS = {
+    "Baseline that knows the spacings": ("baseline/known", 20),
+    "Baseline that assumes λ/2": ("baseline/unknown", 20),
+    "Model-driven learning, 500 grid angles": ("model-driven/unlimited", 3),
+    "Model-driven learning, 156 grid angles": ("model-driven/limited", 3),
+    "Networks, 128 neurons": ("networks/unlimited", 1),
+    "Networks, 21 neurons": ("networks/limited", 1),
+}
+
+
+@pytest.mark.parametrize("row", P2_ROWS)
+def test_p2_rows(row):
+    name, arrays = P2_ROWS[row]
+    shown = [value for column in numbers(row) for value in column]
+    measured = []
+    for figure in ("p2-fig4", "p2-fig5"):
+        result = load_result(figure, RESULTS)
+        curves = [result[f"{name}/{draw}"] for draw in range(arrays)]
+        for curve in curves:
+            swept = "omega_r" if "omega_r" in curve.quantities else "rho"
+            assert curve[swept].values[-1] == 1
+        for metric in ("p_md", "rmse_deg"):
+            measured.append(statistics.fmean(c[metric].values[-1] for c in curves))
+    for value, truth in zip(shown, measured, strict=True):
+        assert_rounded(value, truth)
+
+
+P4_ROWS = {
+    "Two tasks, sensing weight 0 ": ("p4-fig4", "sensing_weight", 0.0),
+    "Two tasks, sensing weight 1/2": ("p4-fig4", "sensing_weight", 0.5),
+    "Two tasks, sensing weight 1 ": ("p4-fig4", "sensing_weight", 1.0),
+    "Three tasks": ("p4-fig6", "snr_db", 3.0),
+}
+
+
+@pytest.mark.parametrize("row", P4_ROWS)
+def test_p4_rows(row):
+    figure, parameter, value = P4_ROWS[row]
+    result = load_result(figure, RESULTS)
+    metrics = ["mse", "sensing", *(["animal"] if figure == "p4-fig6" else [])]
+    for fading, shown in zip(("awgn", "rayleigh"), numbers(row), strict=True):
+        curve = result[fading]
+        at = curve[parameter].values.index(value)
+        for number, metric in zip(shown, metrics, strict=True):
+            assert_rounded(number, curve[metric].values[at])
+
+
 def test_every_claim_stands_there_with_its_verdict():
     stated = dict(
         re.findall(r"^\| `(p\d-[a-z0-9-]+)` \|[^|]*\| \*?\*?([a-z ]+?)\*?\*? \|", README, re.M)

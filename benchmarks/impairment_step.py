@@ -1,0 +1,304 @@
+"""How fast P3's training step and its evaluation are, and how much memory they take.
+
+At P3's sizes (64 antennas, 256 subcarriers, a grid of 720 x 200), three versions of one supervised
+step are compared at the same batch, simulation and gradient included:
+
+- *literal*: the paper's formulas from left to right, all subcarriers, the whole angle-delay map;
+- *literal, delays first*: the same, but the smaller product of Eq. (15) first, as one who thinks of
+  speed would write it;
+- *fast*: :func:`isaclib.systems.impairment_training.batch_loss`.
+
+So are literal and fast estimates without a gradient, as a measurement needs them. Each runs in a
+process of its own, so that the peak of its resident memory, less what the process held before the
+first step, is its own. The report says how far losses and gradients are apart on the same noise,
+how long the noise of the fast version alone takes, and where the rest of the time goes.
+
+Run as ``python benchmarks/impairment_step.py [--output FILE.json]`` on an idle machine.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from isaclib import angle_delay, angle_delay_search
+from isaclib.angle_delay_search import MapSearch
+from isaclib.angle_delay_window import Average, WindowTables
+from isaclib.arrays import Sector
+from isaclib.modulation import psk
+from isaclib.noise import step_generator
+from isaclib.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
+from isaclib.ofdm_channels import BasisEcho, OfdmRadarChannel, planes, white_noise
+from isaclib.spacings import draw_spacings, spacing_positions
+from isaclib.systems.impairment import ArrayTransceiver, SpacingArray
+from isaclib.systems.impairment_measurement import SensingReceiver
+from isaclib.systems.impairment_schedule import Stage
+from isaclib.systems.impairment_training import Scene, batch_loss, literal_loss
+
+ANTENNAS, STD = 64, 1 / 25
+TARGET, RECEIVER = Sector(-40, -20), Sector(30, 50)
+SUBCARRIERS, RANGES = Subcarriers(), RangeSector()
+GRID = angle_delay.training_grid(ANTENNAS, SUBCARRIERS, RANGES)
+SPACING = draw_spacings(ANTENNAS, STD, generator=step_generator(0, "impairment", 0))
+RADAR = OfdmRadarChannel(spacing_positions(SPACING), TARGET, RANGES, SUBCARRIERS, 15.0)
+SCENE = Scene(RADAR, GRID, delay_basis(SUBCARRIERS, RANGES))
+WARM_UP = 1
+
+
+def an_array(known: bool = True) -> SpacingArray:
+    """Array to train: the true one, where most targets are found, or the nominal one."""
+    model = SpacingArray(ANTENNAS)
+    if known:
+        model.set_spacing(SPACING)
+    return model
+
+
+def delays_first(filtered, steering, delays):
+    """The angle-delay map, its smaller product first."""
+    return (steering.conj() @ (filtered @ delays.mH)).abs()
+
+
+class Training:
+    """Steps of one version."""
+
+    def __init__(self, version: str, batch: int) -> None:
+        self.stage = Stage("supervised", 1, batch=batch)
+        self.model = an_array()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-9, fused=True)
+        self.search = MapSearch(GRID, SCENE.basis) if version == "fast" else None
+        if version == "literal, delays first":
+            angle_delay.angle_delay_map = delays_first
+
+    def __call__(self, index: int) -> None:
+        """One step, optimizer included."""
+        generator = step_generator(0, "benchmark", index)
+        if self.search is None:
+            loss = literal_loss(self.model, SCENE, self.stage, generator)
+        else:
+            loss = batch_loss(self.model, SCENE, self.stage, generator, search=self.search)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+class Evaluation:
+    """Estimates of one version, without a gradient."""
+
+    def __init__(self, version: str, batch: int) -> None:
+        self.transceiver = ArrayTransceiver(RADAR.positions, TARGET, RECEIVER, GRID.angles, GRID)
+        self.beam, self.batch = self.transceiver.beam(), batch
+        self.receiver = None
+        if version == "fast":
+            self.receiver = SensingReceiver(self.transceiver, RADAR, SCENE.basis)
+
+    @torch.no_grad()
+    def __call__(self, index: int) -> None:
+        """Estimates of one batch."""
+        generator = step_generator(0, "benchmark", index)
+        targets = RADAR.draw(self.batch, generator, present=True)
+        if self.receiver is not None:
+            self.receiver.sense(self.beam, targets, generator)
+            return
+        messages = torch.randint(4, (self.batch, SUBCARRIERS.count), generator=generator)
+        symbols = psk(4)[messages]
+        echo = RADAR(self.beam, symbols, targets, RADAR.noise(self.batch, generator))
+        filtered = reciprocal_filter(echo, symbols)
+        windows = self.transceiver.windows()
+        angle_delay.literal_estimate(filtered, RADAR.positions, GRID, SUBCARRIERS, windows)
+
+
+KINDS = {"training": Training, "evaluation": Evaluation}
+VERSIONS = {
+    "training": ("literal", "literal, delays first", "fast"),
+    "evaluation": ("literal", "fast"),
+}
+
+
+def timed(run: Callable[[int], None], steps: int) -> list[float]:
+    """Times of steps after a warm-up, sorted [s]."""
+    times = []
+    for index in range(WARM_UP + steps):
+        start = time.perf_counter()
+        run(index)
+        times.append(time.perf_counter() - start)
+    return sorted(times[WARM_UP:])
+
+
+def one_version(kind: str, version: str, batch: int, steps: int) -> dict[str, float]:
+    """Rate and peak memory of one version, in this process.
+
+    Args:
+        kind: ``"training"`` or ``"evaluation"``.
+        version: Which version.
+        batch: Samples a step.
+        steps: Steps to time.
+
+    Returns:
+        Median and best rate [samples/s] and memory [MiB].
+    """
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = timed(KINDS[kind](version, batch), steps)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "samples_per_s": round(batch / times[len(times) // 2], 1),
+        "best_samples_per_s": round(batch / times[0], 1),
+        "memory_mib": round((peak - before) / 1024, 1),
+    }
+
+
+class SameNoise(OfdmRadarChannel):
+    """Draws the noise of the literal echo for the one in the basis, symbols and all."""
+
+    def in_basis(self, beam, targets, basis, generator, **options):
+        echo = super().in_basis(beam, targets, basis, generator, **options)
+        shape = (len(targets), self.subcarriers.count)
+        symbols = psk(4)[torch.randint(4, shape, generator=generator)]
+        noise = self.noise(len(targets), generator)
+        projected = planes(basis.project(reciprocal_filter(noise, symbols)))
+        return replace(echo, noise=lambda part: projected[part].clone())
+
+
+def differences(batch: int) -> dict[str, float]:
+    """Relative distance of loss and gradient from the literal ones, on the same noise."""
+    radar = SameNoise(RADAR.positions, TARGET, RANGES, SUBCARRIERS, RADAR.snr_db)
+    scene = Scene(radar, GRID, SCENE.basis)
+    found = []
+    for loss_of in (literal_loss, batch_loss):
+        model = an_array()
+        stage = Stage("supervised", 1, batch=batch)
+        loss = loss_of(model, scene, stage, step_generator(0, "benchmark", 0))
+        (gradient,) = torch.autograd.grad(loss, [model.values])
+        found.append((float(loss.detach()), gradient))
+    (literal, first), (fast, second) = found
+    distance = torch.linalg.vector_norm(second - first) / torch.linalg.vector_norm(first)
+    return {
+        "loss_difference": float(f"{abs(fast / literal - 1):.2g}"),
+        "gradient_difference": float(f"{float(distance):.2g}"),
+    }
+
+
+PARTS = {
+    "echo": (BasisEcho, "samples"),
+    "search": (angle_delay_search, "find_peak"),
+    "window": (WindowTables, "average"),
+    "slopes": (Average, "slopes"),
+    "backward": (torch.Tensor, "backward"),
+}
+"""Parts of a fast step, and what does each. The echo's part has the noise in it."""
+
+
+def breakdown(batch: int, steps: int) -> dict[str, float]:
+    """Where the time of a fast training step goes [microseconds a sample].
+
+    Args:
+        batch: Samples a step.
+        steps: Steps to time.
+
+    Returns:
+        Time of each part, of the rest (sectors, targets, beams, loss), and of the noise alone.
+    """
+    spent = dict.fromkeys(PARTS, 0.0)
+    originals = {name: getattr(*place) for name, place in PARTS.items()}
+
+    def with_clock(name: str) -> Callable:
+        def run(*arguments, **options):
+            start = time.perf_counter()
+            try:
+                return originals[name](*arguments, **options)
+            finally:
+                spent[name] += time.perf_counter() - start
+
+        return run
+
+    training = Training("fast", batch)
+    training(0)
+    for name, (owner, attribute) in PARTS.items():
+        setattr(owner, attribute, with_clock(name))
+    start = time.perf_counter()
+    for index in range(steps):
+        training(1 + index)
+    whole = time.perf_counter() - start
+    for name, (owner, attribute) in PARTS.items():
+        setattr(owner, attribute, originals[name])
+    source = white_noise(ANTENNAS, SCENE.basis.rank, step_generator(0, "noise", 0))
+    chunk = training.search.chunk
+    noise = timed(lambda _: [source(slice(0, chunk)) for _ in range(50)], steps)
+    per_sample = 1e6 / (steps * batch)
+    found = {name: round(seconds * per_sample, 2) for name, seconds in spent.items()}
+    found["rest"] = round((whole - sum(spent.values())) * per_sample, 2)
+    found["whole"] = round(whole * per_sample, 2)
+    found["noise_alone"] = round(1e6 * noise[len(noise) // 2] / (50 * chunk), 2)
+    return found
+
+
+def in_process(kind: str, version: str, options: argparse.Namespace) -> dict[str, float]:
+    """Run one version in a fresh process."""
+    steps = options.steps if version == "fast" else options.literal_steps
+    command = [sys.executable, __file__, "--only", kind, version, "--steps", str(steps)]
+    command += ["--threads", str(options.threads), "--batch", str(options.batch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Time all versions, print the comparison, and write it as JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--batch", type=int, default=300)
+    arguments.add_argument("--steps", type=int, default=15)
+    arguments.add_argument("--literal-steps", type=int, default=3)
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--output", type=Path)
+    arguments.add_argument("--only", nargs=2, help="one kind and version, in this process")
+    options = arguments.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.only:
+        print(json.dumps(one_version(*options.only, options.batch, options.steps)))
+        return
+    found = {
+        kind: {version: in_process(kind, version, options) for version in versions}
+        for kind, versions in VERSIONS.items()
+    }
+    large = argparse.Namespace(**{**vars(options), "batch": Stage("supervised", 1).batch})
+    found["training"]["fast, batch of the paper"] = in_process("training", "fast", large)
+    training, evaluation = found["training"], found["evaluation"]
+    literal, fast = training["literal"], training["fast"]
+    parts = breakdown(options.batch, options.steps)
+    report = {
+        **found,
+        "training_speed_up": round(fast["samples_per_s"] / literal["samples_per_s"], 1),
+        "training_speed_up_over_delays_first": round(
+            fast["samples_per_s"] / training["literal, delays first"]["samples_per_s"], 1
+        ),
+        "memory_share": round(fast["memory_mib"] / literal["memory_mib"], 4),
+        "evaluation_speed_up": round(
+            evaluation["fast"]["samples_per_s"] / evaluation["literal"]["samples_per_s"], 1
+        ),
+        **differences(options.batch),
+        "breakdown_us": parts,
+        "noise_limit_samples_per_s": round(1e6 / parts["noise_alone"]),
+        "share_of_noise_limit": round(parts["noise_alone"] / parts["whole"], 3),
+        "batch": options.batch,
+        "rank": SCENE.basis.rank,
+        "threads": options.threads,
+        "steps": {"fast": options.steps, "literal": options.literal_steps},
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+    }
+    print(json.dumps(report, indent=1))
+    if options.output:
+        options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
