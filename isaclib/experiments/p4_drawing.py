@@ -310,7 +310,10 @@ def draw_gradients(result: Result) -> Figure:
                 [c - a for c, a in zip(cosine, low, strict=True)],
                 [b - c for c, b in zip(cosine, high, strict=True)],
             ]
-            panels[0].errorbar(weights, cosine, yerr=errors, elinewidth=1, **look)
+            # Beside each other, so that the bars do not hide each other.
+            shift = -0.006 if fading == "awgn" else 0.006
+            places = [weight + shift for weight in weights]
+            panels[0].errorbar(places, cosine, yerr=errors, elinewidth=1, **look)
             scale = result.config["point"]["reconstruction_scale"]
             shares = []
             for weight, series in zip(weights, found, strict=True):
@@ -320,8 +323,9 @@ def draw_gradients(result: Result) -> Figure:
             panels[1].plot(weights, shares, **look)
         panels[0].axhline(0, color=COLORS["gray"], lw=0.8)
         panels[0].set_ylabel("cosine between the tasks' gradients")
-        panels[1].set_ylabel("share of the sensing gradient's norm")
+        panels[1].set_ylabel("share of the sensing gradient")
         panels[1].plot([0, 1], [0, 1], ":", color=COLORS["gray"])
+        panels[1].axhline(0.5, color=COLORS["gray"], ls="--", lw=0.8)
         for axes in panels:
             axes.set_xlabel(LABELS["sensing_weight"])
         legend_above(figure, panels[0])

@@ -285,13 +285,13 @@ def test_gradients_are_shown_where_both_tasks_are_trained(p4_stored, draw):
             )
             shares.append(weight * target / (weight * target + 16 * (1 - weight) * image))
         found = curves(left)[NAMES[fading]]
-        assert [x for x, _ in found] == pytest.approx([0.5, 16 / 17], abs=5e-4)
+        assert [x for x, _ in found] == pytest.approx([0.5, 16 / 17], abs=0.01)
         assert [y for _, y in found] == cosines
         for bar, end in zip(bars(left, NAMES[fading]), ends, strict=True):
             assert bar == pytest.approx(end)
         # The names of the series hold three digits of the weight.
         assert [y for _, y in curves(right)[NAMES[fading]]] == pytest.approx(shares, rel=2e-2)
-    assert right.get_ylabel() == "share of the sensing gradient's norm"
+    assert right.get_ylabel() == "share of the sensing gradient"
 
 
 # Results that lack something
