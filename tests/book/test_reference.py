@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "isaclib"
 # Modules without anything to call: starting points, and the tasks and pictures of one paper.
 NOT_SHOWN = re.compile(
-    r"isaclib(\.systems|\.__main__|\.cli|\.experiments\.p\d(?!_config|_checks).*)?$"
+    r"isaclib(\.systems|\.__main__|\.cli|\.experiments\.p\d(?!_config|_scenario|_checks).*)?$"
 )
 
 
