@@ -142,7 +142,7 @@ def test_the_band_of_a_baseline_spans_all_of_its_arrays(p2_stored, draw):
         assert (min(values), max(values)) in [pytest.approx(h) for h in heights]
 
 
-def test_the_readings_show_median_and_range_of_each_group(p2_stored, draw):
+def test_the_readings_show_baselines_with_their_range_and_each_learned_array(p2_stored, draw):
     result = p2_stored["p2-readings"]
     figure = draw(result)
     labels = {
@@ -156,7 +156,7 @@ def test_the_readings_show_median_and_range_of_each_group(p2_stored, draw):
         assert axes.get_yscale() == "log"
         ticks = [text.get_text() for text in axes.get_xticklabels()]
         assert [tick.splitlines()[-1] for tick in ticks] == ["[-40°, -20°]", "[-20°, 20°]"] * 2
-        assert [tick.startswith("between") for tick in ticks] == [True, True, False, False]
+        assert [tick.startswith("neighbours") for tick in ticks] == [True, True, False, False]
         found = curves(axes)
         for label, name in labels.items():
             columns = [result[f"{name}/{model}{end}"][y].values for model, end in groups]
