@@ -37,7 +37,10 @@ def test_commands_options_and_figures_exist(text):
     group = get_command(app)
     for line in re.findall(r"^isaclib (.*)$", code_of(text), flags=re.MULTILINE):
         name, *arguments = line.partition("#")[0].split()
-        known = {option for parameter in group.commands[name].params for option in parameter.opts}
+        command = group.commands[name]
+        while arguments and arguments[0] in getattr(command, "commands", {}):
+            command = command.commands[arguments.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in arguments if word.startswith("--")} <= known
         assert {word for word in arguments if re.match(r"p\d-", word)} <= set(figures())
 
