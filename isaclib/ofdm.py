@@ -327,7 +327,7 @@ def delay_basis(
     Singular vectors of the dictionary :math:`\boldsymbol\Phi_d^*` of ranges an eighth of the
     resolution apart, even and odd ones by themselves, as many as
     :func:`isaclib.subspace.spanning_basis` needs for half of the tolerance each. For P3, 256
-    subcarriers and 200 m, these are 54 of the 256 dimensions.
+    subcarriers and 200 m, these are 53 of the 256 dimensions.
 
     Args:
         subcarriers: The OFDM symbol.
