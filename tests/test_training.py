@@ -118,21 +118,15 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(tmp_path, uninter
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_asked_to_stop_does_so_and_can_go_on(tmp_path, uninterrupted, signum):
-    # On a busy machine the training may be over before this process gets to ask.
-    for attempt in range(5):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        ending, output, seconds = disturb(folder, signum, "angle", 0.02)
-        assert output.exists() == (ending == 0)
-        if ending != 0:
-            break
+    ending, output, seconds = disturb(tmp_path, signum, "angle", 0.05)
     assert ending != 0
+    assert not output.exists()
     assert seconds < 10
     if signum == signal.SIGINT:
         # KeyboardInterrupt reached the caller, who decides on the exit status.
         assert ending == INTERRUPTED
-    assert (folder / "run" / "angle" / CHECKPOINT).exists()
-    assert_same(finish(folder), uninterrupted)
+    assert (tmp_path / "run" / "angle" / CHECKPOINT).exists()
+    assert_same(finish(tmp_path), uninterrupted)
 
 
 def test_a_finished_run_gives_its_weights_again_without_training(tmp_path, monkeypatch):

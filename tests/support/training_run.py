@@ -2,6 +2,7 @@
 
 import functools
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def train_here(directory):
 def train_in_process(directory, output):
     """The same as the whole work of a process, with the parameters saved at the end."""
     torch.set_num_threads(1)
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         parameters = train_here(directory)
     except KeyboardInterrupt:
