@@ -59,3 +59,20 @@ def p4_folder(tmp_path_factory):
 def p4_stored(p4_folder):
     """Every figure of P4, those that share points after Fig. 4."""
     return stored_figures("p4", p4_folder)
+
+
+@pytest.fixture
+def draw():
+    """Draws a result, and closes the figure at the end."""
+    from matplotlib import pyplot as plt
+
+    drawn = []
+
+    def drawing(result, function=None):
+        drawn.append((function or figures()[result.figure].draw)(result))
+        drawn[-1].canvas.draw()
+        return drawn[-1]
+
+    yield drawing
+    for figure in drawn:
+        plt.close(figure)

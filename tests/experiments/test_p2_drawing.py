@@ -2,42 +2,14 @@ import dataclasses
 
 import matplotlib as mpl
 import pytest
+from drawn_curves import curves
 
-from isaclib.experiments import figures
 from isaclib.experiments.p2_runs import FIRST_STEP, UNSEEN
 from isaclib.results import Series
 
 mpl.use("Agg")
 
 TRADEOFFS = ["p2-fig3", "p2-fig4", "p2-fig5"]
-
-
-@pytest.fixture
-def draw():
-    """Draws a result, and closes the figure at the end."""
-    from matplotlib import pyplot as plt
-
-    drawn = []
-
-    def drawing(result):
-        drawn.append(figures()[result.figure].draw(result))
-        drawn[-1].canvas.draw()
-        return drawn[-1]
-
-    yield drawing
-    for figure in drawn:
-        plt.close(figure)
-
-
-def curves(axes):
-    """Points of every curve with or without error bars, by label."""
-    found = {}
-    for line in axes.get_lines():
-        found.setdefault(line.get_label(), list(zip(*line.get_data(), strict=True)))
-    for container in axes.containers:
-        line = container.lines[0]
-        found[container.get_label()] = list(zip(*line.get_data(), strict=True))
-    return found
 
 
 def pairs(series, y):

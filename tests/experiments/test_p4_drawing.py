@@ -3,6 +3,7 @@ import math
 
 import matplotlib as mpl
 import pytest
+from drawn_curves import curves
 
 from isaclib.experiments import figures
 from isaclib.experiments.p4_assembly import EARLY, record_at
@@ -16,34 +17,6 @@ mpl.use("Agg")
 NAMES = {"awgn": "AWGN", "rayleigh": "Rayleigh fading"}
 LOSS, SENSING = "reconstruction loss, MSE", "sensing accuracy"
 TASK = "task accuracy, animal or not"
-
-
-@pytest.fixture
-def draw():
-    """Draws a result, and closes the figure at the end."""
-    from matplotlib import pyplot as plt
-
-    drawn = []
-
-    def drawing(result, function=None):
-        drawn.append((function or figures()[result.figure].draw)(result))
-        drawn[-1].canvas.draw()
-        return drawn[-1]
-
-    yield drawing
-    for figure in drawn:
-        plt.close(figure)
-
-
-def curves(axes):
-    """Points of every curve with or without error bars, by label."""
-    found = {}
-    for line in axes.get_lines():
-        found.setdefault(line.get_label(), list(zip(*line.get_data(), strict=True)))
-    for container in axes.containers:
-        line = container.lines[0]
-        found[container.get_label()] = list(zip(*line.get_data(), strict=True))
-    return found
 
 
 def bars(axes, label):
