@@ -19,6 +19,7 @@ SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estim
 SIGNAL |= {"losses", "metrics", "images", "code_channels", "linear_codes"}
 SIGNAL |= {"subspace", "ofdm", "ofdm_channels", "ofdm_detection", "multitap", "spacings"}
 SIGNAL |= {"angle_delay", "angle_delay_search", "calibration"}
+SIGNAL |= {"bounds", "bounds_ofdm", "cramer_rao", "error_rates", "bounds_beams"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -44,6 +45,11 @@ MAY_IMPORT = {
         *(*SECTORS, "ofdm", "ofdm_channels"),
         *("angle_delay", "angle_delay_peak", "angle_delay_window"),
     },
+    "bounds": {*SECTORS, "channels", "metrics"},
+    "bounds_ofdm": {*SECTORS, "subspace", "ofdm", "ofdm_channels", "bounds"},
+    "cramer_rao": {*ARRAYS, "ofdm"},
+    "error_rates": ARRAYS,
+    "bounds_beams": {*ARRAYS, "beamforming", "error_rates"},
     "images": {"noise"},
     "code_channels": {"noise"},
     "linear_codes": {"noise", "images", "code_channels"},
