@@ -2,6 +2,8 @@
 
 from isaclib.experiments import FigureSpec
 from isaclib.experiments.assembly import drawing
+from isaclib.experiments.limits_config import SINGLE_CARRIER_PRESETS
+from isaclib.experiments.limits_runs import LIMITS_DRAWING, run_p1
 from isaclib.experiments.p1_config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
@@ -78,5 +80,13 @@ FIGURES = [
         MAPRT_PRESETS,
         run_maprt,
         drawing(DRAWING, "draw_maprt"),
+    ),
+    FigureSpec(
+        "p1-limits",
+        "p1",
+        "P1 Fig. 2 beside what no receiver, and no beam, can beat",
+        SINGLE_CARRIER_PRESETS["p1"],
+        run_p1,
+        drawing(LIMITS_DRAWING, "draw_p1"),
     ),
 ]

@@ -2,6 +2,8 @@
 
 from isaclib.experiments import FigureSpec
 from isaclib.experiments.assembly import drawing
+from isaclib.experiments.limits_config import SINGLE_CARRIER_PRESETS
+from isaclib.experiments.limits_runs import LIMITS_DRAWING, run_p2
 from isaclib.experiments.p2_config import IDEAL_PRESETS, IMPAIRED_PRESETS, READINGS_PRESETS
 from isaclib.experiments.p2_runs import run_ideal, run_impaired, run_readings, run_unseen
 
@@ -40,5 +42,13 @@ FIGURES = [
         READINGS_PRESETS,
         run_readings,
         drawing(DRAWING, "draw_readings"),
+    ),
+    FigureSpec(
+        "p2-limits",
+        "p2",
+        "P2 Figs. 4 and 5 beside what no receiver, and no beam, can beat",
+        SINGLE_CARRIER_PRESETS["p2"],
+        run_p2,
+        drawing(LIMITS_DRAWING, "draw_p2"),
     ),
 ]

@@ -2,6 +2,8 @@
 
 from isaclib.experiments import FigureSpec
 from isaclib.experiments.assembly import drawing
+from isaclib.experiments.limits_config import MAP_PRESETS
+from isaclib.experiments.limits_runs import LIMITS_DRAWING, run_p3
 from isaclib.experiments.p3_extra_runs import run_constellation, run_learning
 from isaclib.experiments.p3_presets import (
     CONSTELLATION_PRESETS,
@@ -55,5 +57,13 @@ FIGURES = [
         CONSTELLATION_PRESETS,
         run_constellation,
         drawing(DRAWING, "draw_constellation"),
+    ),
+    FigureSpec(
+        "p3-limits",
+        "p3",
+        "P3 Figs. 3 and 5 beside what no receiver, and no beam, can beat",
+        MAP_PRESETS,
+        run_p3,
+        drawing(LIMITS_DRAWING, "draw_p3"),
     ),
 ]
