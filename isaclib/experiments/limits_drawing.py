@@ -20,6 +20,8 @@ from isaclib.plotting import (
 )
 from isaclib.results import Quantity, Result, Series
 
+BEST = "best beam, best receiver"
+
 Look = tuple[str, str, str]
 """Colour, marker and label of a system."""
 
@@ -84,8 +86,7 @@ def _draw(result: Result, looks: Mapping[str, Look], error: str) -> Figure:
             for name, own in looks.items():
                 _draw_system(axes, result[name], y, own)
             front = result[f"{FRONT}/0"]
-            best = {"color": COLORS["black"], "label": "best beam, best receiver"}
-            axes.plot(front["ser"].values, front[y].values, "-", linewidth=1.6, **best)
+            axes.plot(front["ser"].values, front[y].values, color=COLORS["black"], label=BEST)
             axes.set_xscale("log")
             axes.set_xlabel(LABELS["ser"])
             axes.set_ylabel(LABELS["p_md"] if y == "p_md" else error)
@@ -97,15 +98,19 @@ def _draw(result: Result, looks: Mapping[str, Look], error: str) -> Figure:
 
 
 def _draw_system(axes: Axes, series: Series, y: str, look: Look) -> None:
-    """A system's Pareto points, and what the best receiver would do with the same beams."""
+    """A system's Pareto points, and what no receiver with the same beams does better.
+
+    A limit on the RMSE depends on how many targets are detected, and this is that of the system.
+    """
     color, marker, label = look
     x, measured = "measured_ser", f"measured_{y}"
+    limited = "rmse_limit" if y == "rmse" else y
     chosen = pareto_front(series[x].values, series[measured].values)
     shown = _chosen(series, chosen, (x, measured))
     plot_points(axes, shown, x, measured, color=color, marker=marker, label=label)
-    if y in series.quantities:
-        limit = _chosen(series, chosen, (x, y))
-        axes.plot(limit[x].values, limit[y].values, ":", color=color, linewidth=1.2)
+    if limited in series.quantities:
+        limit = _chosen(series, chosen, (x, limited))
+        axes.plot(limit[x].values, limit[limited].values, ":", color=color, linewidth=1.2)
 
 
 def _chosen(series: Series, points: list[int], names: tuple[str, str]) -> Series:
