@@ -108,6 +108,10 @@ SINGULAR = 1e-12
 """Ratio of the extreme eigenvalues of A* A^T below which A does not tell its elements apart."""
 
 
+class SingularSteeringError(ValueError):
+    """Steering vectors do not tell the elements apart, so that no beam can be designed."""
+
+
 def precoder(steering: torch.Tensor) -> torch.Tensor:
     r"""Matrix whose columns add up to the least-squares beam of any sector, P2 Sec. IV-B.
 
@@ -121,15 +125,15 @@ def precoder(steering: torch.Tensor) -> torch.Tensor:
         ``[antennas, grid]``, complex128. The precoder M, differentiable.
 
     Raises:
-        ValueError: If the steering vectors are not finite or do not span the antennas, so that
-            A* A^T is singular.
+        SingularSteeringError: If the steering vectors are not finite or do not span the antennas,
+            so that A* A^T is singular.
     """
     steering = steering.to(torch.complex128)
     gram = steering.mH @ steering
     eigenvalues = torch.linalg.eigvalsh(torch.nan_to_num(gram.detach()))
     ratio = float(eigenvalues[0] / eigenvalues[-1])
     if not ratio > SINGULAR or not bool(torch.isfinite(eigenvalues[-1])):
-        raise ValueError(
+        raise SingularSteeringError(
             "steering must hold finite vectors that span the antennas, but A* A^T is singular for "
             f"this one of shape {tuple(steering.shape)}: its eigenvalues have the ratio {ratio:.3g}"
         )

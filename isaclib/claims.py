@@ -29,6 +29,7 @@ __all__ = [
 CLAIM_MODULES = (
     "isaclib.experiments.p1_claims",
     "isaclib.experiments.p2_claims",
+    "isaclib.experiments.p3_claims",
     "isaclib.experiments.p4_claims",
 )
 

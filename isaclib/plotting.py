@@ -222,6 +222,8 @@ def plot_front(
 def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
     """Make axes logarithmic with ordinary numbers at 1, 2, 3 and 5 of each decade.
 
+    Where what is drawn spans less than a factor of five, so are 1.5 and the others of 1 to 9.
+
     Args:
         axes: Whose axes.
         x: Whether the horizontal one.
@@ -230,7 +232,9 @@ def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
     for wanted, axis, scale in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
         if wanted:
             scale("log")
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+            low, high = axis.get_view_interval()
+            subs = (1, 2, 3, 5) if high >= 5 * low else (1, 1.5, *range(2, 10))
+            axis.set_major_locator(LogLocator(subs=subs))
             axis.set_major_formatter(FormatStrFormatter("%g"))
             axis.set_minor_formatter(NullFormatter())
 

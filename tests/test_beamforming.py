@@ -15,6 +15,7 @@ from isaclib.arrays import (
 )
 from isaclib.beamforming import (
     FIELD_OF_VIEW,
+    SingularSteeringError,
     combine_beams,
     least_squares_beam,
     precoder,
@@ -265,5 +266,6 @@ def broken(row, value):
     ],
 )
 def test_a_singular_matrix_is_refused(steering):
-    with pytest.raises(ValueError, match=r"steering must hold .* but A\* A\^T is singular"):
+    message = r"steering must hold .* but A\* A\^T is singular"
+    with pytest.raises(SingularSteeringError, match=message):
         precoder(steering)

@@ -9,6 +9,7 @@ test samples behind it.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from isaclib.claims import Number, Verdict
 from isaclib.experiments.criteria import (
@@ -341,19 +342,31 @@ def check_drop(results: Mapping[str, Result]) -> Verdict:
     )
 
 
+def _end_level(result: Result, variation: Mapping[str, Any]) -> float:
+    """Mean misdetection probability after a training, infinite if one diverged before its end."""
+    training, name = variation["training"], variation["name"]
+    total = training["steps"] * training["batch"]
+    if any(result[f"{name}/{d}"]["samples"].values[-1] < total for d in _draws(result, name)):
+        return math.inf
+    return _level(result, name)
+
+
 def check_divergence(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p3-divergence``."""
     result = results["p3-learning"]
     rates = {
-        float(v["name"].removeprefix("rate x")): v["name"]
+        float(v["name"].removeprefix("rate x")): v
         for v in result.config["variations"]
         if v["name"].startswith("rate x")
     }
-    rates[float(result.config["variations"][0]["training"]["rate"])] = "supervised"
-    higher = {rate: name for rate, name in sorted(rates.items()) if rate > 1}
+    first = result.config["variations"][0]
+    rates[float(first["training"]["rate"])] = first
     start = _level(result, "unknown")
-    ends = {rate: _level(result, name) for rate, name in higher.items()}
-    numbers = ", ".join(f"{end:.4f} at x{rate:g}" for rate, end in ends.items())
+    ends = {rate: _end_level(result, v) for rate, v in sorted(rates.items()) if rate > 1}
+    numbers = ", ".join(
+        f"{end:.4f} at x{rate:g}" if end < math.inf else f"none at x{rate:g}, which broke off"
+        for rate, end in ends.items()
+    )
     return Verdict(
         status_of(*(not end < start for end in ends.values())),
         f"P_md after learning rates above the paper's: {numbers}; before learning {start:.4f}",

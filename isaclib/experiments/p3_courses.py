@@ -115,7 +115,7 @@ def train_courses(
         label: What the progress display says.
 
     Returns:
-        For each course the spacings by iteration of the whole schedule.
+        For each course the spacings by iteration of the whole schedule, up to where it diverged.
     """
     tasks = [
         Task(
@@ -133,7 +133,7 @@ def train_courses(
     ]
     outcomes = context.sweep.map(train_spacings, tasks, context.state, label=label)
     return {
-        course.name: dict(zip(course.marks, outcome["spacings"], strict=True))
+        course.name: dict(zip(course.marks, outcome["spacings"], strict=False))
         for course, outcome in zip(courses, outcomes, strict=True)
     }
 

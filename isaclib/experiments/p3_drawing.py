@@ -131,7 +131,7 @@ def draw_ratio(result: Result) -> Figure:
             _over_draws(axes, curves, "ratio", y, label=label, color=color, marker=marker)
             smallest = min(ratio for ratio in curves[0]["ratio"].values if ratio > 0)
             axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
-            axes.set_xlim(left=0)
+            axes.set_xlim(left=-smallest / 5)  # room for the marker at 0
             axes.set_xlabel("share of iterations with labels")
             axes.set_ylabel(P3_LABELS[y])
             plain_log_scale(axes, y=True)

@@ -72,7 +72,8 @@ def train_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         directory: Folder for checkpoints.
 
     Returns:
-        ``spacings``: a list of spacings for each mark [wavelengths].
+        ``spacings``: a list of spacings for each mark that was reached [wavelengths]; a training
+        that diverges does not reach the last.
     """
     scenario, _, scene = _scene(payload)
     model = SpacingArray(scenario.num_antennas, parameter=payload["parameter"])
@@ -87,7 +88,7 @@ def train_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
         marks=payload["marks"],
         device=payload["device"],
     )
-    return {"spacings": history.tolist()}
+    return {"spacings": history[history.isfinite().all(1)].tolist()}
 
 
 def calibrate_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:

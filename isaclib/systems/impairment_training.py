@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from isaclib.angle_delay import AngleDelayGrid, Estimate, literal_estimate, position
 from isaclib.angle_delay_search import Differentiable, MapSearch
+from isaclib.beamforming import SingularSteeringError
 from isaclib.modulation import psk
 from isaclib.ofdm import DelayBasis, reciprocal_filter
 from isaclib.ofdm_channels import OfdmRadarChannel, Targets
@@ -264,7 +265,8 @@ def train_impairment(
 ) -> torch.Tensor:
     """Train an array stage after stage, or go on where an earlier call in the directory stopped.
 
-    Each stage begins with an optimizer of its own.
+    Each stage begins with an optimizer of its own. A training whose elements drift until no beam
+    can be designed for them has diverged, and ends there.
 
     Args:
         model: Array in its initial state; trained in place.
@@ -278,7 +280,8 @@ def train_impairment(
         progress: Whether to show a progress bar.
 
     Returns:
-        ``[marks, antennas]``, float64. Recorded spacings [wavelengths].
+        ``[marks, antennas]``, float64. Recorded spacings [wavelengths], NaN from where the
+        training has diverged.
 
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed, a mark is beyond the last stage, or
@@ -295,7 +298,11 @@ def train_impairment(
         local = [marks[i] - first for i in inside]
         module = ImpairmentTraining(model, scene, stage, seed=seed, marks=local)
         folder = Path(directory) / f"{number}-{stage.loss}"
-        train(module, Schedule(stage.steps, progress=progress), folder, device=device)
+        try:
+            train(module, Schedule(stage.steps, progress=progress), folder, device=device)
+        except SingularSteeringError:
+            history[inside] = module.history.cpu()
+            return history
         history[inside] = module.history.cpu()
         first += stage.steps
     history[[i for i, mark in enumerate(marks) if mark == total]] = model.spacing.detach().cpu()

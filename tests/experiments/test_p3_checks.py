@@ -195,7 +195,8 @@ def test_limited(short, semi, expected):
 def methods(**p_md):
     config = MethodsConfig(variations=variations(Training(rate=10.0), rates=(1.0, 50.0)))
     names = {"fast": "rate x50", "slow": "rate x1", "constant": "no drop"}
-    curves = [curve(names.get(k, k), v) for k, v in p_md.items()]
+    total = Training().steps * Training().batch
+    curves = [curve(names.get(k, k), v, samples=[total]) for k, v in p_md.items()]
     return result("p3-learning", *BASELINES, *curves, config=config)
 
 
@@ -218,6 +219,15 @@ def test_divergence(own, fast, expected):
     assert found.status == expected
     assert "x10, " in found.measured
     assert "x1," not in found.measured
+
+
+def test_a_training_that_broke_off_has_diverged_however_well_it_began():
+    results = methods(supervised=0.06, fast=0.06, slow=0.06)
+    series = results["p3-learning"]["rate x50/1"].quantities["samples"]
+    series.values[-1] -= 1
+    found = checks.check_divergence(results)
+    assert found.status == "partly"
+    assert "0.0600 at x10, none at x50, which broke off" in found.measured
 
 
 # p3-constellation

@@ -77,6 +77,26 @@ def test_p2_rows(row):
         assert_rounded(value, truth)
 
 
+P3_ROWS = {
+    "Spacings known": ("p3-fig3", "known", 3),
+    "Assumes λ/2": ("p3-fig3", "unknown", 3),
+    "SL, ": ("p3-fig3", "SL", 3),
+    "UL, ": ("p3-fig3", "UL", 3),
+    "SSL, ": ("p3-fig3", "SL+UL", 3),
+    "Maximum likelihood": ("p3-learning", "calibration", 3),
+}
+
+
+@pytest.mark.parametrize("row", P3_ROWS)
+def test_p3_rows(row):
+    figure, name, arrays = P3_ROWS[row]
+    result = load_result(figure, RESULTS)
+    curves = [result[f"{name}/{draw}"] for draw in range(arrays)]
+    at = curves[0]["samples"].values.index(100) if name == "calibration" else -1
+    for (shown,), metric in zip(numbers(row), ("p_md", "position"), strict=True):
+        assert_rounded(shown, statistics.fmean(c[metric].values[at] for c in curves))
+
+
 P4_ROWS = {
     "Two tasks, sensing weight 0 ": ("p4-fig4", "sensing_weight", 0.0),
     "Two tasks, sensing weight 1/2": ("p4-fig4", "sensing_weight", 0.5),

@@ -232,6 +232,16 @@ def test_spacings_are_recorded_on_their_way(tmp_path, monkeypatch):
     assert torch.equal(history[2], train(tmp_path / "c", STAGES[:1], monkeypatch)[0])
 
 
+def test_a_training_ends_where_two_elements_are_at_one_place(tmp_path):
+    model, index = SpacingArray(K), element_index(K)
+    together = model.positions().detach()
+    together[0] = together[1]
+    model.set_spacing(together / index)
+    history = train_impairment(model, SCENE, [SUPERVISED] * 2, tmp_path, seed=0, marks=[0, 24, 30])
+    torch.testing.assert_close(history[0] * index, together)
+    assert history[1:].isnan().all()
+
+
 def test_the_learning_rate_drops_where_it_should(tmp_path, monkeypatch):
     """Adam's first steps are as long as its learning rate."""
     dropped = replace(SUPERVISED, steps=1, drop_at=0, drop=0.1)
