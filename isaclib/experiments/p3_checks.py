@@ -278,14 +278,8 @@ def check_known(results: Mapping[str, Result]) -> Verdict:
         numbers=(
             average("share of the Pareto points close in P_md", [p for p, _ in pairs], "arrays"),
             average("share of the Pareto points close in RMSE", [r for _, r in pairs], "arrays"),
-            *(
-                average(
-                    f"smallest P_md, {name}",
-                    [min(s["p_md"].values) for s in named(result, f"{name}/")],
-                    "arrays",
-                )
-                for name in ("SL", "known", "unknown")
-            ),
+            Number("smallest P_md, SL", best),
+            Number("smallest P_md, known", known),
         ),
     )
 
@@ -370,7 +364,14 @@ def check_divergence(results: Mapping[str, Result]) -> Verdict:
     return Verdict(
         status_of(*(not end < start for end in ends.values())),
         f"P_md after learning rates above the paper's: {numbers}; before learning {start:.4f}",
-        numbers=tuple(_level_number(result, name) for name in ("unknown", *higher.values())),
+        numbers=tuple(
+            Number(f"P_md, {what}", level)
+            for what, level in (
+                ("before learning", start),
+                *((f"at the end, learning rate x{rate:g}", end) for rate, end in ends.items()),
+            )
+            if level < math.inf
+        ),
     )
 
 
@@ -387,16 +388,8 @@ def check_constellation(results: Mapping[str, Result]) -> Verdict:
         f"{_p_md(matched):.4f} of the MAPRT with the symbols' moduli ({apart:+.4f} ± {half:.4f}); "
         f"with QPSK {result['reciprocal']['p_md'].values[0]:.4f}",
         numbers=tuple(
-            point(
-                f"P_md with {result[name]['order'].values[index]:g} symbols, {words}",
-                result[name],
-                "p_md",
-                index,
-            )
-            for index in range(len(result["reciprocal"]))
-            for name, words in (
-                ("reciprocal", "reciprocal filtering"),
-                ("matched", "matched to the symbols"),
-            )
+            point(f"P_md with {order:g} symbols, filter {name}", result[name], "p_md", index)
+            for index, order in enumerate(result["matched"]["order"].values)
+            for name in ("reciprocal", "matched")
         ),
     )
