@@ -6,13 +6,23 @@ figure's id, ``#p1-fig2``; the page that shows a ledger has to know these anchor
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from isaclib.claims import STATUSES, Claim, Number, Status, Verdict, evaluate
-from isaclib.results import ResultError
+from isaclib.results import Result, ResultError
 
-__all__ = ["MARKS", "Entry", "count_table", "entries", "evaluated", "overview", "verdict_counts"]
+__all__ = [
+    "MARKS",
+    "Entry",
+    "count_table",
+    "entries",
+    "evaluated",
+    "overview",
+    "reread",
+    "verdict_counts",
+]
 
 Entry = tuple[Claim, Verdict]
 
@@ -23,6 +33,9 @@ MARKS: dict[Status, str] = {
     "not tested": "–",
 }
 """A mark for each status, which needs no colour to be told from the others."""
+
+LETTERS = {"omega_r": "ω_r", "lambda": "λ", "sigma": "σ", "->": "→"}
+"""What claims spell out, as they are written for a terminal too."""
 
 
 def evaluated(directory: str | os.PathLike[str] | None = None) -> list[Entry]:
@@ -84,7 +97,7 @@ def count_table(outcomes: Sequence[Entry]) -> str:
 
 
 def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
-    """Write all claims with their verdicts as a Markdown table of three columns.
+    """Write all claims with their verdicts as a Markdown table, two columns wide for a phone.
 
     Args:
         outcomes: Claims with their verdicts.
@@ -94,13 +107,13 @@ def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
         The table. Each id links to its entry, ``#claim-<id>``; each verdict other than
         ``"reproduced"``, and those of ``explained``, to their explanation, ``#why-<id>``.
     """
-    rows = ["| claim | what the paper says | verdict |", "|---|---|---|"]
+    rows = ["| claim | verdict |", "|---|---|"]
     for claim, verdict in outcomes:
-        words = f"{MARKS[verdict.status]} {verdict.status}"
+        words = f"{MARKS[verdict.status]}\u00a0{verdict.status}"
         if verdict.status != "reproduced" or claim.id in explained:
             words = f"[{words}](#why-{claim.id})"
         link = f'<a href="#claim-{claim.id}">{claim.id}</a>'
-        rows.append(f"| {link} | {claim.statement} | {words} |")
+        rows.append(f"| {link}: {_typeset(claim.statement)} | {words} |")
     return "\n".join(rows)
 
 
@@ -118,26 +131,60 @@ def entries(outcomes: Sequence[Entry], paper: str) -> str:
     return "\n\n".join(_entry(*outcome) for outcome in outcomes if outcome[0].paper == paper)
 
 
+def reread(result: Result, names: Mapping[str, str]) -> Result:
+    """Put some series of a result in the place of others, as another reading of the paper has it.
+
+    Args:
+        result: Stored result.
+        names: For each beginning of a series' name the one that it takes the place of, such as
+            ``{"autoencoder/rad/": "autoencoder/deg/"}``. What was there before is left out.
+
+    Returns:
+        The same result with these series renamed.
+
+    Raises:
+        KeyError: If no series has such a name.
+    """
+    series = list(result.series)
+    for old, new in names.items():
+        moved = [
+            dataclasses.replace(s, name=new + s.name.removeprefix(old))
+            for s in result.series
+            if s.name.startswith(old)
+        ]
+        if not moved:
+            raise KeyError(f"{result.figure} has no series {old}...")
+        series = [s for s in series if not s.name.startswith(new)] + moved
+    return dataclasses.replace(result, series=series)
+
+
 def _entry(claim: Claim, verdict: Verdict) -> str:
-    where = ", ".join((claim.paper.upper(), *claim.figures))
+    where = f"{claim.paper.upper()} {', '.join(claim.figures)}"
     head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.status}"
     lines = [
         f'<details class="claim" id="claim-{claim.id}">',
         f"<summary>{head}</summary>",
         "",
-        f"{claim.statement} ({where})",
+        f"{_typeset(claim.statement)} ({where})",
         "",
-        f"**Criterion.** {claim.criterion}",
+        f"**Criterion.** {_typeset(claim.criterion)}",
         "",
-        f"**Measured.** {verdict.measured[0].upper()}{verdict.measured[1:]}.",
+        f"**Measured.** {_typeset(verdict.measured[0].upper() + verdict.measured[1:])}.",
         "",
-        *(f"- {_words(number)}" for number in verdict.numbers),
+        *(f"- {_typeset(_words(number))}" for number in verdict.numbers),
         "",
         f"**From** {_sources(claim, verdict)}.",
         "",
         "</details>",
     ]
     return "\n".join(lines)
+
+
+def _typeset(text: str) -> str:
+    """Put letters and arrows for their names."""
+    for name, letter in LETTERS.items():
+        text = text.replace(name, letter)
+    return text
 
 
 def _sources(claim: Claim, verdict: Verdict) -> str:
