@@ -129,13 +129,15 @@ def finished(
     )
 
 
-def stored_sibling(context: RunContext, figure: str, *, same_configuration: bool = False) -> Result:
+def stored_sibling(
+    context: RunContext, figure: str, *, same: Mapping[str, Any] | None = None
+) -> Result:
     """Stored result of another figure, whose trained systems this one shows.
 
     Args:
         context: Preset and results folder.
         figure: Id of the other figure.
-        same_configuration: Whether both figures have one configuration, which must then agree.
+        same: Entries of its configuration that must have these values; none if not given.
 
     Returns:
         Its result.
@@ -145,20 +147,21 @@ def stored_sibling(context: RunContext, figure: str, *, same_configuration: bool
             must be the same.
         ResultError: If it is missing or broken.
     """
+    again = f"run `isaclib run {figure} --preset {context.preset} --seed {context.seed}`"
     stored = load_result(figure, context.results)
     found = (stored.preset, stored.provenance.seed)
     if found != (context.preset, context.seed):
         raise ValueError(
             f"{context.figure} needs the trained systems of {figure} at the preset "
-            f"{context.preset!r} and seed {context.seed}, got {found[0]!r} and {found[1]}: run "
-            f"`isaclib run {figure} --preset {context.preset} --seed {context.seed}` first"
+            f"{context.preset!r} and seed {context.seed}, got {found[0]!r} and {found[1]}: "
+            f"{again} first"
         )
-    own = json.loads(json.dumps(asdict(context.config)))
-    if same_configuration and stored.config != own:
+    own = json.loads(json.dumps(dict(same or {})))  # tuples are lists there
+    changed = [name for name, value in own.items() if stored.config[name] != value]
+    if changed:
         raise ValueError(
-            f"{context.figure} needs the trained systems of {figure} with its own configuration, "
-            f"got one that was stored with another: run `isaclib run {figure} --preset "
-            f"{context.preset} --seed {context.seed}` again"
+            f"{context.figure} needs the trained systems of {figure} with its own "
+            f"{', '.join(changed)}, got those of another configuration: {again} again"
         )
     return stored
 

@@ -308,7 +308,7 @@ def run_unseen(context: RunContext) -> Result:
         The series of Fig. 4 for the unseen sector, under the names of Fig. 4.
     """
     started = time.perf_counter()
-    stored = stored_sibling(context, "p2-fig4", same_configuration=True)
+    stored = stored_sibling(context, "p2-fig4", same=asdict(context.config))
     series = [
         Series(s.name.removesuffix(UNSEEN), s.quantities)
         for s in stored.series

@@ -340,7 +340,8 @@ def _end_level(result: Result, variation: Mapping[str, Any]) -> float:
     """Mean misdetection probability after a training, infinite if one diverged before its end."""
     training, name = variation["training"], variation["name"]
     total = training["steps"] * training["batch"]
-    if any(result[f"{name}/{d}"]["samples"].values[-1] < total for d in _draws(result, name)):
+    reached = [curve["samples"].values[-1] for curve in named(result, f"{name}/")]
+    if len(reached) < result.config["draws"] or min(reached) < total:
         return math.inf
     return _level(result, name)
 

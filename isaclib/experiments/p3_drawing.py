@@ -88,8 +88,13 @@ def _references(axes: Axes, result: Result, y: str) -> None:
 def _over_draws(axes: Axes, curves: Sequence[Series], x: str, y: str, **look: Any) -> None:
     """A curve of means over all arrays, with bars from the smallest to the largest value.
 
-    Where there is one array, the bars are the confidence intervals.
+    Where there is one array, the bars are the confidence intervals. Where one's training has
+    diverged, the curve ends with its last point.
     """
+    common = range(min((len(curve) for curve in curves), default=0))
+    curves = [_chosen(curve, common) for curve in curves]
+    if not common:
+        return
     if len(curves) == 1:
         plot_points(axes, curves[0], x, y, **look)
         return
@@ -182,7 +187,11 @@ def draw_tradeoff(result: Result) -> Figure:
 
 def _front(curve: Series, y: str) -> Series:
     """Points of a sweep that no other point beats in both SER and a sensing metric."""
-    chosen = pareto_front(curve["ser"].values, curve[y].values)
+    return _chosen(curve, pareto_front(curve["ser"].values, curve[y].values))
+
+
+def _chosen(curve: Series, chosen: Sequence[int]) -> Series:
+    """Some points of a curve."""
 
     def column(values: Sequence[float] | None) -> list[float] | None:
         return None if values is None else [values[i] for i in chosen]

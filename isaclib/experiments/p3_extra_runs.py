@@ -41,7 +41,9 @@ def run_learning(context: RunContext) -> Result:
             courses.append(
                 Course(f"{variation.name}/{draw}", draw, variation.training, stages, marks)
             )
-    histories: dict[str, History] = dict(train_courses(context, courses, "variations"))
+    trained = train_courses(context, courses, "variations")
+    # One that diverged before its first mark has no points.
+    histories: dict[str, History] = {name: history for name, history in trained.items() if history}
     samples = {course.name: course.training.batch for course in courses}
     histories.update(_calibrations(context))
     baselines = references(context, config.calibration_draws)

@@ -68,7 +68,6 @@ RATIO_PRESETS: dict[str, RatioConfig] = {
         training=_DESK_TRAINING,
         test=_DESK_TEST,
         ratios=(0.002, 0.005, 0.008, 0.02, 0.1, 50 / 85),
-        ratio_draws=1,
     ),
     "paper": RatioConfig(),
 }
@@ -98,6 +97,7 @@ METHODS_PRESETS: dict[str, MethodsConfig] = {
     ),
     "desk": MethodsConfig(
         variations=variations(_DESK_TRAINING, rates=(1.0, 60.0)),
+        draws=3,
         calibrations=(30, 100, 1000, 10_000),
         shares=(0.05, 0.2, 1.0),
         test=Test(samples=50_000),

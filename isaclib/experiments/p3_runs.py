@@ -6,6 +6,7 @@ from there: P3's semi-supervised learning begins as supervised learning does, on
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -178,20 +179,10 @@ def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, 
     Raises:
         ValueError: If it has other trainings than this figure.
     """
-    stored = stored_sibling(context, "p3-fig3")
     config = context.config
-    own = finished(context, [], time.perf_counter()).config
-    changed = [
-        name
-        for name in ("scenario", "training", "draws", "shares")
-        if _plain(stored.config[name]) != _plain(own[name])
-    ]
-    if changed:
-        raise ValueError(
-            f"{context.figure} needs trainings of p3-fig3 with its own {', '.join(changed)}, got "
-            f"those of another configuration: run `isaclib run p3-fig3 --preset {context.preset} "
-            f"--seed {context.seed}` again"
-        )
+    whole = asdict(config)
+    same = {name: whole[name] for name in ("scenario", "training", "draws", "shares")}
+    stored = stored_sibling(context, "p3-fig3", same=same)
     weights = load_weights(
         context.paper_results / _file("p3-fig3"), stored.provenance.weights[_file("p3-fig3")]
     )
@@ -202,13 +193,6 @@ def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, 
     notes = {"trained by": f"p3-fig3, commit {stored.provenance.commit}"}
     assert isinstance(config, Learning)
     return stored, histories, notes
-
-
-def _plain(value: Any) -> Any:
-    """A configuration as JSON has it."""
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def run_ratio(context: RunContext) -> Result:

@@ -205,24 +205,9 @@ def sibling_of(context: RunContext, figure: str, point: Point) -> Result:
             training or images.
         ResultError: If it is missing or broken.
     """
-    stored = stored_sibling(context, figure)
-    own = {"point": asdict(point)}
-    own |= {name: asdict(getattr(context.config, name)) for name in ("images", "training")}
-    for name, value in own.items():
-        if _plain(stored.config[name]) != _plain(value):
-            raise ValueError(
-                f"{context.figure} needs systems with the same {name} as its own in the result of "
-                f"{figure}, got {stored.config[name]}: run `isaclib run {figure} --preset "
-                f"{context.preset} --seed {context.seed}` again"
-            )
-    return stored
-
-
-def _plain(value: Any) -> Any:
-    """Data with tuples as lists, as JSON gives it back."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+    same = {"point": asdict(point)}
+    same |= {name: asdict(getattr(context.config, name)) for name in ("images", "training")}
+    return stored_sibling(context, figure, same=same)
 
 
 def notes_of(outcomes: Mapping[str, Outcome], *siblings: Result) -> dict[str, str]:

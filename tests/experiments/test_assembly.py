@@ -5,7 +5,7 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import matplotlib as mpl
 import numpy as np
@@ -188,8 +188,8 @@ def test_a_sibling_with_another_configuration_is_refused(tmp_path):
     other = context(tmp_path, "p2-fig4")
     changed = replace(other, config=replace(other.config, sector_deg=(-20.0, 20.0)))
     save_result(finished(changed, [a_series()], time.perf_counter()), other.results)
-    with pytest.raises(ValueError, match=r"p2-fig5 .* of p2-fig4 with its own configuration"):
-        stored_sibling(context(tmp_path), "p2-fig4", same_configuration=True)
+    with pytest.raises(ValueError, match=r"p2-fig5 .* of p2-fig4 with its own sector_deg, got"):
+        stored_sibling(context(tmp_path), "p2-fig4", same=asdict(context(tmp_path).config))
     assert stored_sibling(context(tmp_path), "p2-fig4").figure == "p2-fig4"
 
 

@@ -167,7 +167,7 @@ def test_figs_4_and_5_refuse_other_trainings(p3_stored, p3_folder):
         training = dataclasses.replace(config.training, batch=21)
         changed = dataclasses.replace(config, training=training)
         context = smoke_context(p3_folder, figure, config=changed)
-        with pytest.raises(ValueError, match=r"needs trainings of p3-fig3 with its own training"):
+        with pytest.raises(ValueError, match=r"of p3-fig3 with its own training, got"):
             figures()[figure].run(context)
 
 
