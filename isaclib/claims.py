@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from isaclib._validation import check_one_of
-from isaclib.results import Result, ResultError, load_result
+from isaclib.results import Result, ResultError, load_result, result_path
 
 __all__ = [
     "CLAIM_MODULES",
     "STATUSES",
     "Claim",
+    "Number",
     "Status",
     "Verdict",
     "claims",
     "evaluate",
     "markdown_table",
+    "report",
 ]
 
 CLAIM_MODULES = (
@@ -35,6 +38,35 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
+class Number:
+    """A number that a verdict rests on, and how far it is known.
+
+    Attributes:
+        name: What it is, in plain text.
+        value: The number.
+        low: Lower end of its interval; None where there is none.
+        high: Upper end of its interval.
+        interval: What value and interval are, such as ``"mean and range of 3 trainings"``.
+
+    Raises:
+        ValueError: One end of the interval is given and the other is not.
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.low is None) != (self.high is None):
+            raise ValueError(
+                f"low and high of {self.name!r} must be given together, got {self.low} and "
+                f"{self.high}"
+            )
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the stored results say about a claim.
 
@@ -43,6 +75,7 @@ class Verdict:
         measured: One sentence with the numbers behind the status.
         presets: Presets of the results that were used; :func:`evaluate` fills them in where a
             check leaves them empty.
+        numbers: The numbers that decided, each with its interval.
 
     Raises:
         ValueError: The status is not one of the four.
@@ -51,6 +84,7 @@ class Verdict:
     status: Status
     measured: str
     presets: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
 
     def __post_init__(self) -> None:
         check_one_of("status", self.status, STATUSES)
@@ -107,13 +141,26 @@ def evaluate(
         missing, broken, or lacks what the check looks for.
     """
     everything = claims()
-    stored: dict[str, Result | ResultError] = {}
-    for figure in dict.fromkeys(figure for claim in everything for figure in claim.needs):
-        try:
-            stored[figure] = load_result(figure, directory)
-        except ResultError as error:
-            stored[figure] = error
+    stored = _load(everything, directory)
     return [(claim, _verdict(claim, stored)) for claim in everything]
+
+
+def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """Test every claim on the stored results, as plain data for a machine.
+
+    Args:
+        directory: Results folder; see :func:`isaclib.results.results_directory`.
+
+    Returns:
+        A dictionary a claim, which JSON can hold: ``id``, ``paper``, ``figures`` (of the paper),
+        ``statement``, ``criterion``; ``status``, ``measured`` and ``presets`` of the verdict;
+        ``numbers``, each with ``name``, ``value``, ``low``, ``high`` and ``interval``, null where
+        undefined; ``results``, each with ``figure``, ``file`` and ``preset``, null where it is
+        missing or broken; ``error``, null unless the claim could not be tested.
+    """
+    everything = claims()
+    stored = _load(everything, directory)
+    return [_entry(claim, _verdict(claim, stored), stored, directory) for claim in everything]
 
 
 def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) -> str:
@@ -148,6 +195,57 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
         known = ", ".join(dict.fromkeys(claim.paper for claim in claims()))
         raise ValueError(f"paper must be one of {known}, got {paper!r}")
     return "\n".join(rows)
+
+
+def _load(
+    everything: list[Claim], directory: str | os.PathLike[str] | None
+) -> dict[str, Result | ResultError]:
+    """Load each result that a claim needs, once, or keep why it cannot be loaded."""
+    stored: dict[str, Result | ResultError] = {}
+    for figure in dict.fromkeys(figure for claim in everything for figure in claim.needs):
+        try:
+            stored[figure] = load_result(figure, directory)
+        except ResultError as error:
+            stored[figure] = error
+    return stored
+
+
+def _entry(
+    claim: Claim,
+    outcome: Verdict | ResultError,
+    stored: Mapping[str, Result | ResultError],
+    directory: str | os.PathLike[str] | None,
+) -> dict[str, Any]:
+    """Return what :func:`report` says of one claim."""
+    verdict = outcome if isinstance(outcome, Verdict) else None
+    return {
+        "id": claim.id,
+        "paper": claim.paper,
+        "figures": list(claim.figures),
+        "statement": claim.statement,
+        "criterion": claim.criterion,
+        "status": verdict.status if verdict else None,
+        "measured": verdict.measured if verdict else None,
+        "numbers": [_plain(number) for number in verdict.numbers] if verdict else [],
+        "presets": list(verdict.presets) if verdict else [],
+        "results": [
+            {
+                "figure": figure,
+                "file": str(result_path(figure, directory)),
+                "preset": getattr(stored[figure], "preset", None),
+            }
+            for figure in claim.needs
+        ],
+        "error": None if verdict else str(outcome),
+    }
+
+
+def _plain(number: Number) -> dict[str, Any]:
+    """Return a number as JSON can hold it, which has no NaN."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in dataclasses.asdict(number).items()
+    }
 
 
 def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:

@@ -190,16 +190,19 @@ def claims(
     """
     import json
 
-    from isaclib.claims import Verdict, evaluate
+    from isaclib.claims import Verdict, evaluate, report
     from isaclib.results import results_directory
 
-    outcomes = evaluate(results_directory(results))
+    folder = results_directory(results)
     if as_json:
-        entries = [_claim_entry(claim, outcome) for claim, outcome in outcomes]
+        entries = report(folder)
         typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+        errors = [entry["error"] for entry in entries if entry["error"]]
     else:
+        outcomes = evaluate(folder)
         _print_claims(outcomes)
-    broken = dict.fromkeys(str(item) for _, item in outcomes if not isinstance(item, Verdict))
+        errors = [str(item) for _, item in outcomes if not isinstance(item, Verdict)]
+    broken = dict.fromkeys(errors)
     for message in broken:
         _complain(message)
     if broken:
@@ -293,25 +296,6 @@ def _drawn(spec: FigureSpec, result: Result, kind: str) -> bytes:
     drawing.savefig(content, format=kind)
     pyplot.close(drawing)
     return content.getvalue()
-
-
-def _claim_entry(claim: Claim, outcome: Verdict | ResultError) -> dict[str, object]:
-    """Return what ``claims --json`` prints of one claim."""
-    from isaclib.claims import Verdict
-
-    entry: dict[str, object] = {
-        "id": claim.id,
-        "paper": claim.paper,
-        "figures": list(claim.figures),
-        "statement": claim.statement,
-        "criterion": claim.criterion,
-        "needs": list(claim.needs),
-    }
-    if isinstance(outcome, Verdict):
-        presets = list(outcome.presets)
-        tested = {"status": outcome.status, "measured": outcome.measured, "presets": presets}
-        return entry | tested | {"error": None}
-    return entry | {"status": None, "measured": None, "presets": [], "error": str(outcome)}
 
 
 def _print_claims(outcomes: Sequence[tuple[Claim, Verdict | ResultError]]) -> None:

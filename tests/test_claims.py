@@ -1,11 +1,13 @@
 import dataclasses
+import json
+import math
 from pathlib import Path
 
 import fake_paper
 import pytest
 
 from isaclib import claims as module
-from isaclib.claims import Claim, Verdict, claims, evaluate
+from isaclib.claims import Claim, Number, Verdict, claims, evaluate, report
 from isaclib.experiments import RunContext
 from isaclib.results import ResultError, save_result
 from isaclib.sweep import Sweep
@@ -76,3 +78,59 @@ def test_a_claim_is_plain_data():
     claim = claims()[0]
     assert isinstance(claim, Claim)
     assert claim.needs == ("p9-fig1",)
+
+
+def test_a_report_says_what_each_verdict_rests_on(tmp_path, monkeypatch):
+    numbers = (Number("x", 1.0, 0.5, 2.0, "mean and range of 3 arrays"), Number("y", math.nan))
+    counted = dataclasses.replace(
+        fake_paper.CLAIMS[1],
+        check=lambda _: Verdict("partly", "some do", numbers=numbers),
+    )
+    monkeypatch.setattr(fake_paper, "CLAIMS", [counted])
+    store("p9-fig1", "paper", tmp_path)
+    store("p9-fig2", "smoke", tmp_path)
+    (entry,) = report(tmp_path)
+    assert json.loads(json.dumps(entry, allow_nan=False)) == {
+        "id": "p9-same",
+        "paper": "p9",
+        "figures": ["Fig. 1", "Fig. 2"],
+        "statement": "Both figures agree.",
+        "criterion": "Equal.",
+        "status": "partly",
+        "measured": "some do",
+        "numbers": [
+            {
+                "name": "x",
+                "value": 1.0,
+                "low": 0.5,
+                "high": 2.0,
+                "interval": "mean and range of 3 arrays",
+            },
+            {"name": "y", "value": None, "low": None, "high": None, "interval": ""},
+        ],
+        "presets": ["paper", "smoke"],
+        "results": [
+            {
+                "figure": name,
+                "file": str(tmp_path / "p9" / f"{name}.json"),
+                "preset": preset,
+            }
+            for name, preset in (("p9-fig1", "paper"), ("p9-fig2", "smoke"))
+        ],
+        "error": None,
+    }
+
+
+def test_a_report_tells_which_result_is_missing(tmp_path):
+    store("p9-fig1", "paper", tmp_path)
+    grows, same, none = report(tmp_path)
+    assert [entry["error"] for entry in (grows, none)] == [None, None]
+    assert "p9-fig2.json: there is no such result" in same["error"]
+    assert [same[key] for key in ("status", "measured", "presets")] == [None, None, []]
+    assert [result["preset"] for result in same["results"]] == ["paper", None]
+
+
+@pytest.mark.parametrize("ends", [{"low": 0.0}, {"high": 2.0}])
+def test_an_interval_has_two_ends(ends):
+    with pytest.raises(ValueError, match="low and high of 'x' must be given together"):
+        Number("x", 1.0, **ends)

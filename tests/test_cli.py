@@ -272,6 +272,8 @@ def test_claims_are_a_table_or_json():
     assert [entry["status"] for entry in entries] == ["reproduced", "partly", "not tested"]
     assert entries[0]["figures"] == ["Fig. 1"]
     assert entries[0]["presets"] == ["desk"]
+    assert [result["preset"] for result in entries[1]["results"]] == ["desk", "smoke"]
+    assert Path(entries[0]["results"][0]["file"]) == result_path("p9-fig1")
     assert all(entry["error"] is None for entry in entries)
 
 

@@ -1,9 +1,10 @@
 """What the criteria of all papers' claims share: thresholds, and how parts make a verdict."""
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 
-from isaclib.claims import Status
+from isaclib.claims import Number, Status
 from isaclib.results import Series
 
 CLOSE_P_D = 0.05
@@ -48,6 +49,62 @@ def share(values: Sequence[float], accept: Callable[[float], bool]) -> float:
         A number in [0, 1].
     """
     return sum(accept(v) for v in values) / len(values)
+
+
+def point(name: str, series: Series, metric: str, index: int) -> Number:
+    """One measured value with the interval of its test samples.
+
+    Args:
+        name: What it is.
+        series: Where it is stored.
+        metric: Name of the metric.
+        index: Its place in the series.
+
+    Returns:
+        The number; without an interval where none is stored.
+    """
+    found = series[metric]
+    if found.low is None or found.high is None:
+        return Number(name, found.values[index])
+    ends = found.low[index], found.high[index]
+    return Number(name, found.values[index], *ends, "95 % interval of the test samples")
+
+
+def average(name: str, values: Sequence[float], over: str) -> Number:
+    """Mean of repetitions, and their range.
+
+    Args:
+        name: What it is.
+        values: At least one.
+        over: What the values are of, such as ``"trainings"``.
+
+    Returns:
+        The number; without an interval where there is a single value.
+    """
+    return _spread(name, statistics.fmean(values), values, f"mean and range of {{}} {over}")
+
+
+def middle(name: str, values: Sequence[float], over: str) -> Number:
+    """Median of values, and their range.
+
+    Args:
+        name: What it is.
+        values: At least one; those that are NaN do not count.
+        over: What the values are of, such as ``"points"``.
+
+    Returns:
+        The number; NaN where all values are.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return Number(name, math.nan)
+    return _spread(name, statistics.median(known), known, f"median and range of {{}} {over}")
+
+
+def _spread(name: str, value: float, values: Sequence[float], words: str) -> Number:
+    if len(values) == 1:
+        return Number(name, value)
+    return Number(name, value, min(values), max(values), words.format(len(values)))
 
 
 def status_of(*passed: bool) -> Status:

@@ -7,8 +7,17 @@ paper-scale runs were looked at, and stand in words in ``p1_claims``.
 import statistics
 from collections.abc import Mapping, Sequence
 
-from isaclib.claims import Status, Verdict
-from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST, best_at, share, status_of
+from isaclib.claims import Number, Status, Verdict
+from isaclib.experiments.criteria import (
+    CLOSE_P_D,
+    CLOSE_RMSE,
+    MOST,
+    average,
+    best_at,
+    middle,
+    share,
+    status_of,
+)
 from isaclib.results import Result, Series
 
 
@@ -48,12 +57,23 @@ def mean_at(curves: Sequence[Series], metric: str, key: str, value: float) -> fl
     Raises:
         KeyError: If a curve has no such point.
     """
+    return statistics.fmean(_values_at(curves, metric, key, value))
+
+
+def _values_at(curves: Sequence[Series], metric: str, key: str, value: float) -> list[float]:
+    """The values that :func:`mean_at` is the mean of."""
     values = []
     for curve in curves:
         if value not in curve[key].values:
             raise KeyError(f"series {curve.name} has no point {key} = {value:g}")
         values.append(curve[metric].values[curve[key].values.index(value)])
-    return statistics.fmean(values)
+    return values
+
+
+def _trained(name: str, curves: Sequence[Series], metric: str, weight: float) -> Number:
+    """A metric at one radar weight, over the trainings."""
+    values = _values_at(curves, metric, "omega_r", weight)
+    return average(f"{name} at omega_r = {weight:g}", values, "trainings")
 
 
 def _gaps(curves: Sequence[Series], baseline: Series) -> tuple[list[float], list[float]]:
@@ -82,6 +102,12 @@ def check_tradeoff(results: Mapping[str, Result]) -> Verdict:
         f"(difference {min(differences):+.3f} to {max(differences):+.3f}), RMSE within a factor "
         f"{CLOSE_RMSE} in {near_rmse:.0%} (ratio {min(ratios):.2f} to {max(ratios):.2f}, median "
         f"{statistics.median(ratios):.2f})",
+        numbers=(
+            middle("P_d less the baseline's at equal SER", differences, "points"),
+            Number("share of the points that are close in P_d", near_p_d),
+            middle("RMSE over the baseline's at equal SER", ratios, "points"),
+            Number("share of the points that are close in RMSE", near_rmse),
+        ),
     )
 
 
@@ -107,6 +133,11 @@ def check_radar_end(results: Mapping[str, Result]) -> Verdict:
         f"SER {ser_before:.4f} at omega_r = {before:g}, {ser_last:.4f} at {last:g}; mean energy "
         f"towards the receiver {energy_first:.2f} at omega_r = {weights[0]:g}, {energy_last:.3f} "
         f"at {last:g}",
+        numbers=(
+            *(_trained("SER", curves, "ser", w) for w in (before, last)),
+            Number(f"energy towards the receiver at omega_r = {weights[0]:g}", energy_first),
+            Number(f"energy towards the receiver at omega_r = {last:g}", energy_last),
+        ),
     )
 
 
@@ -123,6 +154,11 @@ def check_comm_end(results: Mapping[str, Result]) -> Verdict:
         status_of(falls, rises),
         f"at omega_r = {', '.join(places)}: P_d {', '.join(f'{v:.3f}' for v in p_d)}; RMSE "
         f"{', '.join(f'{v:.2f}' for v in rmse)} degrees",
+        numbers=tuple(
+            _trained(name, curves, metric, w)
+            for name, metric in (("P_d", "p_d"), ("RMSE (degrees)", "rmse_deg"))
+            for w in (*smallest, 0.09)
+        ),
     )
 
 
@@ -143,6 +179,14 @@ def check_sweet_spot(results: Mapping[str, Result]) -> Verdict:
         f"P_d {p_d:.3f} (largest of all omega_r: {best:.3f}), SER {ser:.4f} (smallest: "
         f"{least:.4f}); mean energy towards target {energy[0]:.2f} and receiver {energy[1]:.2f} "
         f"(1 without a beam)",
+        numbers=(
+            _trained("P_d", curves, "p_d", 0.09),
+            Number("largest mean P_d of all omega_r", best),
+            _trained("SER", curves, "ser", 0.09),
+            Number("smallest mean SER of all omega_r", least),
+            Number("energy towards the target at omega_r = 0.09", energy[0]),
+            Number("energy towards the receiver at omega_r = 0.09", energy[1]),
+        ),
     )
 
 
@@ -168,6 +212,13 @@ def check_uncertainty_monotone(results: Mapping[str, Result]) -> Verdict:
         "pairs of omega_r that sigma and RMSE put in the same order: "
         + ", ".join(f"{sum(training)} of {len(training)}" for training in alike)
         + f" in {len(curves)} trainings",
+        numbers=(
+            average(
+                "share of the pairs of omega_r that sigma and RMSE put in the same order",
+                [sum(training) / len(training) for training in alike],
+                "trainings",
+            ),
+        ),
     )
 
 
@@ -189,6 +240,19 @@ def check_uncertainty_under(results: Mapping[str, Result]) -> Verdict:
         f"RMSE over the root mean square of sigma: median {statistics.median(rms):.2f}, between 1 "
         f"and 1.5 in {slightly[0]:.0%} of the points; over its mean: median "
         f"{statistics.median(mean):.2f}, in {slightly[1]:.0%}",
+        numbers=tuple(
+            number
+            for kind, found, inside in zip(
+                ("the root mean square of sigma", "the mean of sigma"),
+                (rms, mean),
+                slightly,
+                strict=True,
+            )
+            for number in (
+                middle(f"RMSE over {kind}", found, "points"),
+                Number(f"share of the points between 1 and 1.5 times {kind}", inside),
+            )
+        ),
     )
 
 
@@ -224,13 +288,22 @@ def check_impairments(results: Mapping[str, Result]) -> Verdict:
         f"{statistics.median(differences):+.3f}); that one's own penalty over {len(penalties)} "
         f"draws: RMSE times {statistics.median(penalties):.2f} (median; "
         f"{min(penalties):.2f} to {max(penalties):.2f})",
+        numbers=(
+            Number(
+                "share of the autoencoder's points close to the baseline that knows",
+                statistics.fmean(adapted),
+            ),
+            middle("RMSE over that of the baseline that assumes lambda/2", factors, "points"),
+            middle("P_d less that of the baseline that assumes lambda/2", differences, "points"),
+            middle("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
+        ),
     )
 
 
 def check_sequential(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p1-sequential``."""
     result = results["p1-sequential"]
-    passed, texts = [], []
+    passed, texts, numbers = [], [], []
     for schedule in ("joint", "joint, equal steps"):
         better, against = 0, 0
         sequential, joint = learned(result, "sequential/"), learned(result, f"{schedule}/")
@@ -249,7 +322,12 @@ def check_sequential(results: Mapping[str, Result]) -> Verdict:
             f"worse in both in {against} (median P_d difference "
             f"{statistics.median(differences):+.3f}, RMSE ratio {statistics.median(ratios):.2f})"
         )
-    return Verdict(status_of(*passed), "sequential " + "; ".join(texts))
+        numbers += [
+            Number(f"share of the pairs better than {schedule} in both", better / len(ratios)),
+            middle(f"P_d less that of {schedule}", differences, "pairs"),
+            middle(f"RMSE over that of {schedule}", ratios, "pairs"),
+        ]
+    return Verdict(status_of(*passed), "sequential " + "; ".join(texts), numbers=tuple(numbers))
 
 
 def check_maprt(results: Mapping[str, Result]) -> Verdict:
@@ -263,4 +341,8 @@ def check_maprt(results: Mapping[str, Result]) -> Verdict:
         f"over {len(pairs)} echoes a brute-force maximization of Eq. (14) exceeds the closed form "
         f"by at most {max(excess, 0):.0e} (relative) and falls short of it by "
         f"{statistics.median(short):.0e} (median; largest {max(short):.0e})",
+        numbers=(
+            Number("largest relative excess of the brute force over the closed form", excess),
+            middle("relative shortfall of the brute force", short, "echoes"),
+        ),
     )

@@ -11,8 +11,15 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from isaclib.claims import Verdict
-from isaclib.experiments.criteria import CLOSE_P_D, CLOSE_RMSE, MOST, best_at, status_of
+from isaclib.claims import Number, Verdict
+from isaclib.experiments.criteria import (
+    CLOSE_P_D,
+    CLOSE_RMSE,
+    MOST,
+    best_at,
+    middle,
+    status_of,
+)
 from isaclib.experiments.p2_config import IMPAIRED_PRESETS
 from isaclib.results import Result, Series
 from isaclib.systems.model_driven import ModelDriven
@@ -80,6 +87,15 @@ def _middle(found: Sequence[Gap]) -> str:
     return f"medians: P_md {p_md:+.3f}, RMSE x{rmse:.2f}"
 
 
+def _numbers(who: str, reference: str, found: Sequence[Gap]) -> tuple[Number, Number]:
+    """Medians of both distances, with their ranges."""
+    p_md, rmse = zip(*found, strict=True)
+    return (
+        middle(f"P_md, {who} less {reference}", p_md, "points"),
+        middle(f"RMSE, {who} over {reference}", rmse, "points"),
+    )
+
+
 def _draws(result: Result, kind: str) -> range:
     return range(result.config[f"{kind}_draws"])
 
@@ -107,6 +123,12 @@ def check_ideal(results: Mapping[str, Result]) -> Verdict:
         f"within {CLOSE_P_D} in P_md and {CLOSE_RMSE} in RMSE of the baseline: model-driven "
         f"learning in {_close(matrix):.0%} of the points ({_middle(matrix)}), networks in "
         f"{_close(networks):.0%} ({_middle(networks)})",
+        numbers=(
+            *_numbers("model-driven", "baseline", matrix),
+            Number("share of model-driven learning's points that are close", _close(matrix)),
+            *_numbers("networks", "baseline", networks),
+            Number("share of the networks' points that are close", _close(networks)),
+        ),
     )
 
 
@@ -129,6 +151,13 @@ def check_impaired(results: Mapping[str, Result]) -> Verdict:
         f"{len(penalties)} arrays, {min(penalties):.2f} to {max(penalties):.2f}); close to the "
         f"baseline that knows the spacings: model-driven learning in {_close(matrix):.0%} of the "
         f"points ({_middle(matrix)}), networks in {_close(networks):.0%} ({_middle(networks)})",
+        numbers=(
+            middle("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
+            *_numbers("model-driven", "knowing baseline", matrix),
+            Number("share of model-driven learning's points that are close", _close(matrix)),
+            *_numbers("networks", "knowing baseline", networks),
+            Number("share of the networks' points that are close", _close(networks)),
+        ),
     )
 
 
@@ -143,6 +172,11 @@ def check_nn_edge(results: Mapping[str, Result]) -> Verdict:
         status_of(p_md >= MOST, rmse >= MOST),
         f"networks ahead of model-driven learning in P_md in {p_md:.0%} of the points, in RMSE in "
         f"{rmse:.0%} ({_middle(found)})",
+        numbers=(
+            Number("share of the points ahead in P_md", p_md),
+            Number("share of the points ahead in RMSE", rmse),
+            *_numbers("networks", "model-driven", found),
+        ),
     )
 
 
@@ -159,6 +193,12 @@ def check_limited(results: Mapping[str, Result]) -> Verdict:
         f"limited against unlimited: networks' medians P_md {p_md:+.3f}, RMSE x{rmse:.2f}; "
         f"model-driven learning stays close in {_close(matrix):.0%} of the points "
         f"({_middle(matrix)}), in {_close(sensing):.0%} of those with omega_r >= {RADAR_WEIGHT}",
+        numbers=(
+            *_numbers("limited networks", "unlimited ones", networks),
+            *_numbers("limited model-driven", "unlimited", matrix),
+            Number("share of model-driven learning's points that stay close", _close(matrix)),
+            Number(f"the same share for omega_r >= {RADAR_WEIGHT}", _close(sensing)),
+        ),
     )
 
 
@@ -193,6 +233,18 @@ def check_generalise(results: Mapping[str, Result]) -> Verdict:
         status_of(*(value >= MOST for value in ahead)),
         "model-driven learning ahead in both P_md and RMSE of the baseline that assumes half a "
         f"wavelength {words(*baseline)}; of the networks {words(*networks)}",
+        numbers=tuple(
+            number
+            for who, pair in (("baseline", baseline), ("networks", networks))
+            for number in (
+                *_numbers("model-driven", who, over_complexities(*pair)),
+                Number(f"share of the points ahead of the {who}", _ahead(over_complexities(*pair))),
+                Number(
+                    f"share ahead of the {who} for omega_r >= {RADAR_WEIGHT}",
+                    _ahead(over_complexities(*pair, RADAR_WEIGHT)),
+                ),
+            )
+        ),
     )
 
 
@@ -229,4 +281,13 @@ def check_parameters(results: Mapping[str, Result]) -> Verdict:
         f"{wide:,} and {narrow:,} real parameters of the networks, {large:,} and {small:,} complex "
         "ones of the steering matrices",
         ("paper",),
+        tuple(
+            Number(f"{kind}, {name} complexity", count)
+            for name, pair in found.items()
+            for kind, count in zip(
+                ("real parameters of the networks", "complex parameters of the matrix"),
+                pair,
+                strict=True,
+            )
+        ),
     )

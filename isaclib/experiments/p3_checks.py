@@ -11,8 +11,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isaclib.claims import Verdict
-from isaclib.experiments.criteria import CLOSE_RMSE, MOST, best_at, share, status_of
+from isaclib.claims import Number, Verdict
+from isaclib.experiments.criteria import (
+    CLOSE_RMSE,
+    MOST,
+    average,
+    best_at,
+    point,
+    share,
+    status_of,
+)
 from isaclib.experiments.drawing import named
 from isaclib.experiments.p3_config import PAPER_LABELLED, PAPER_STEPS
 from isaclib.metrics import pareto_front
@@ -85,6 +93,19 @@ def _words(found: Difference) -> str:
     return f"{found[0]:+.0%} ± {found[1]:.0%} of the gap"
 
 
+def _share_of_gap(name: str, found: Difference) -> Number:
+    """A difference with its interval."""
+    mean, half = found
+    words = "share of the gap, 95 % interval of the test samples"
+    return Number(name, mean, mean - half, mean + half, words)
+
+
+def _level_number(result: Result, name: str) -> Number:
+    """Misdetection probability of a system's last points, over the arrays."""
+    values = [_p_md(at) for at in _ends(result, name, _draws(result, name))]
+    return average(f"P_md at the end, {name}", values, "arrays")
+
+
 def _draws(result: Result, prefix: str) -> range:
     return range(len(named(result, f"{prefix}/")))
 
@@ -137,6 +158,11 @@ def check_ul_first(results: Mapping[str, Result]) -> Verdict:
         f"UL significantly ahead at {ahead:.0%} of the marks before {EARLY:.0%} of the iterations; "
         f"SL first significantly ahead at {crossing}; at the end UL is {_words(last)} above SL "
         f"(P_md {_level(result, 'UL'):.4f} and {_level(result, 'SL'):.4f})",
+        numbers=(
+            Number("share of the early marks at which UL is significantly ahead", ahead),
+            _share_of_gap("UL less SL at the end", last),
+            *(_level_number(result, name) for name in ("UL", "SL")),
+        ),
     )
 
 
@@ -148,6 +174,10 @@ def check_order(results: Mapping[str, Result]) -> Verdict:
         status_of(found[0] > found[1]),
         f"at the end UL+SL is {_words(found)} above SL+UL (P_md {_level(result, 'UL+SL'):.4f} and "
         f"{_level(result, 'SL+UL'):.4f})",
+        numbers=(
+            _share_of_gap("UL+SL less SL+UL at the end", found),
+            *(_level_number(result, name) for name in ("UL+SL", "SL+UL")),
+        ),
     )
 
 
@@ -160,6 +190,10 @@ def check_thousand(results: Mapping[str, Result]) -> Verdict:
         f"at the end SL+UL is {_words(found)} above SL (P_md {_level(result, 'SL+UL'):.4f} and "
         f"{_level(result, 'SL'):.4f}; known {_level(result, 'known'):.4f}, unknown "
         f"{_level(result, 'unknown'):.4f})",
+        numbers=(
+            _share_of_gap("SL+UL less SL at the end", found),
+            *(_level_number(result, name) for name in ("SL+UL", "SL", "known", "unknown")),
+        ),
     )
 
 
@@ -184,6 +218,10 @@ def check_ratio(results: Mapping[str, Result]) -> Verdict:
         status_of(found[chosen][0] <= CLOSE, close == 1),
         f"with {chosen:.2%} labels {_words(found[chosen])} above SL; close to it at {close:.0%} of "
         "the larger shares",
+        numbers=(
+            _share_of_gap(f"SL+UL with {chosen:.2%} labels less SL", found[chosen]),
+            Number("share of the larger labelled shares that are close", close),
+        ),
     )
 
 
@@ -198,6 +236,11 @@ def check_cut_off(results: Mapping[str, Result]) -> Verdict:
     return Verdict(
         status_of(fewest[0] >= CONSIDERABLE, CUT_OFF[0] <= edge <= CUT_OFF[1]),
         f"with the fewest labels {_words(fewest)} above SL; close to it {place}",
+        numbers=tuple(
+            _share_of_gap(f"SL+UL with {ratio:.2%} labels less SL", apart)
+            for ratio, apart in found.items()
+            if ratio <= CUT_OFF[1]
+        ),
     )
 
 
@@ -232,6 +275,12 @@ def check_known(results: Mapping[str, Result]) -> Verdict:
         status_of(p_md >= MOST, rmse >= MOST),
         f"close to the baseline that knows the spacings at equal SER: in P_md {p_md:.0%} of the "
         f"Pareto points, in position RMSE {rmse:.0%}; smallest P_md {best:.4f} (known {known:.4f})",
+        numbers=(
+            average("share of the Pareto points close in P_md", [p for p, _ in pairs], "arrays"),
+            average("share of the Pareto points close in RMSE", [r for _, r in pairs], "arrays"),
+            Number("smallest P_md, SL", best),
+            Number("smallest P_md, known", known),
+        ),
     )
 
 
@@ -245,9 +294,12 @@ def check_limited(results: Mapping[str, Result]) -> Verdict:
         curves = [result[f"{name}/{draw}"] for draw in draws]
         return [(s, s["p_md"].values.index(min(s["p_md"].values))) for s in curves]
 
-    def ser(name: str) -> float:
+    def ratios(name: str) -> list[float]:
         pairs = [(result[f"{name}/{draw}"], result[f"SL/{draw}"]) for draw in draws]
-        return statistics.fmean(min(a["ser"].values) / min(b["ser"].values) for a, b in pairs)
+        return [min(a["ser"].values) / min(b["ser"].values) for a, b in pairs]
+
+    def ser(name: str) -> float:
+        return statistics.fmean(ratios(name))
 
     short, semi = (difference(gaps, best(name), best("SL")) for name in ("SL short", "SL+UL"))
     return Verdict(
@@ -260,6 +312,12 @@ def check_limited(results: Mapping[str, Result]) -> Verdict:
         f"against SL with all iterations: SL with few, smallest P_md {_words(short)} above, "
         f"smallest SER x{ser('SL short'):.2f}; continued without labels, {_words(semi)} and "
         f"x{ser('SL+UL'):.2f}",
+        numbers=(
+            _share_of_gap("smallest P_md, SL with few iterations less SL", short),
+            average("smallest SER, SL with few over SL", ratios("SL short"), "arrays"),
+            _share_of_gap("smallest P_md, SL+UL less SL", semi),
+            average("smallest SER, SL+UL over SL", ratios("SL+UL"), "arrays"),
+        ),
     )
 
 
@@ -271,6 +329,10 @@ def check_drop(results: Mapping[str, Result]) -> Verdict:
         status_of(found[0] > found[1]),
         f"without the drop {_words(found)} above SL with it (P_md {_level(result, 'no drop'):.4f} "
         f"and {_level(result, 'supervised'):.4f})",
+        numbers=(
+            _share_of_gap("without the drop less with it, at the end", found),
+            *(_level_number(result, name) for name in ("no drop", "supervised")),
+        ),
     )
 
 
@@ -303,6 +365,14 @@ def check_divergence(results: Mapping[str, Result]) -> Verdict:
     return Verdict(
         status_of(*(not end < start for end in ends.values())),
         f"P_md after learning rates above the paper's: {numbers}; before learning {start:.4f}",
+        numbers=tuple(
+            Number(f"P_md, {what}", level)
+            for what, level in (
+                ("before learning", start),
+                *((f"at the end, learning rate x{rate:g}", end) for rate, end in ends.items()),
+            )
+            if level < math.inf
+        ),
     )
 
 
@@ -318,4 +388,9 @@ def check_constellation(results: Mapping[str, Result]) -> Verdict:
         f"P_md with {order}-QAM {_p_md(reciprocal):.4f} after reciprocal filtering and "
         f"{_p_md(matched):.4f} of the MAPRT with the symbols' moduli ({apart:+.4f} ± {half:.4f}); "
         f"with QPSK {result['reciprocal']['p_md'].values[0]:.4f}",
+        numbers=tuple(
+            point(f"P_md with {order:g} symbols, filter {name}", result[name], "p_md", index)
+            for index, order in enumerate(result["matched"]["order"].values)
+            for name in ("reciprocal", "matched")
+        ),
     )

@@ -6,8 +6,8 @@ The thresholds were fixed before the sweeps were looked at, and stand in words i
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from isaclib.claims import Verdict
-from isaclib.experiments.criteria import MOST, status_of
+from isaclib.claims import Number, Verdict
+from isaclib.experiments.criteria import MOST, point, status_of
 from isaclib.experiments.p4_assembly import record_at
 from isaclib.experiments.p4_config import FADINGS
 from isaclib.results import Result, Series
@@ -63,6 +63,39 @@ def _value(series: Series, metric: str, parameter: str, value: float) -> float:
     return record_at(series, parameter, value)[metric]["value"]
 
 
+LONG = {"mse": "MSE", "sensing": "sensing accuracy", "animal": "task accuracy"}
+PARAMETERS = {
+    "sensing_weight": "sensing weight {:g}",
+    "communication_snr_db": "communication SNR {:g} dB",
+    "sensing_snr_db": "sensing SNR {:g} dB",
+    "snr_db": "{:g} dB",
+    "size": "n = {:g}",
+    "ranges": "ranges = {:g}",
+}
+
+
+def _numbers(
+    fading: str, series: Series, metrics: Sequence[str], parameter: str, values: Sequence[float]
+) -> list[Number]:
+    """Some points of a sweep with their intervals."""
+    return [
+        point(
+            f"{LONG[metric]}, {NAMES[fading]}, {PARAMETERS[parameter].format(value)}",
+            series,
+            metric,
+            series[parameter].values.index(value),
+        )
+        for metric in metrics
+        for value in values
+    ]
+
+
+def _ends_of(fading: str, series: Series, metrics: Sequence[str], parameter: str) -> list[Number]:
+    """First and last point of a sweep with their intervals."""
+    values = series[parameter].values
+    return _numbers(fading, series, metrics, parameter, (values[0], values[-1]))
+
+
 def _quick_loss(series: Series) -> bool:
     values = series["mse"].values
     return steadily_falls(values) and values[-1] <= QUICK_LOSS * values[0]
@@ -83,7 +116,7 @@ def _ends(series: Series, metric: str) -> str:
 def check_weights(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p4-weights``."""
     result = results["p4-fig4"]
-    passed, words = [], []
+    passed, words, numbers = [], [], []
     for fading in FADINGS:
         (mse_0, sense_0), (mse, sense), (mse_1, sense_1) = (
             [_value(result[fading], m, "sensing_weight", w) for m in ("mse", "sensing")]
@@ -102,13 +135,16 @@ def check_weights(results: Mapping[str, Result]) -> Verdict:
             f"sensing accuracy {sense_0:.3f}, {sense:.3f}, {sense_1:.3f} (with the missing decoder "
             f"trained afterwards: accuracy {sense_after:.3f} at 0, MSE {mse_after:.4f} at 1)"
         )
-    return Verdict(status_of(*passed), "; ".join(words))
+        numbers += _numbers(
+            fading, result[fading], ("mse", "sensing"), "sensing_weight", (0.0, 0.5, 1.0)
+        )
+    return Verdict(status_of(*passed), "; ".join(words), numbers=tuple(numbers))
 
 
 def check_snr(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p4-snr``."""
     result = results["p4-fig5"]
-    passed, words = [], []
+    passed, words, numbers = [], [], []
     for fading in FADINGS:
         communication, sensing = (
             result[f"{parameter}/{fading}"]
@@ -120,7 +156,9 @@ def check_snr(results: Mapping[str, Result]) -> Verdict:
             f"{NAMES[fading]}, from {low:g} to {high:g} dB: MSE {_ends(communication, 'mse')}, "
             f"sensing accuracy {_ends(sensing, 'sensing')}"
         )
-    return Verdict(status_of(*passed), "; ".join(words))
+        numbers += _ends_of(fading, communication, ("mse",), "communication_snr_db")
+        numbers += _ends_of(fading, sensing, ("sensing",), "sensing_snr_db")
+    return Verdict(status_of(*passed), "; ".join(words), numbers=tuple(numbers))
 
 
 def _comparisons(results: Mapping[str, Result]) -> dict[str, list[bool]]:
@@ -156,13 +194,17 @@ def check_channel(results: Mapping[str, Result]) -> Verdict:
         + ", ".join(
             f"{words[metric]} at {n} of {total} points" for metric, (n, total) in counts.items()
         ),
+        numbers=tuple(
+            Number(f"share of the points where AWGN is ahead in {words[metric]}", n / total)
+            for metric, (n, total) in counts.items()
+        ),
     )
 
 
 def check_size(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p4-size``."""
     result = results["p4-fig5"]
-    passed, words = [], []
+    passed, words, numbers = [], [], []
     for fading in FADINGS:
         series = result[f"size/{fading}"]
         small, large = (series["size"].values[i] for i in (0, -1))
@@ -181,13 +223,14 @@ def check_size(results: Mapping[str, Result]) -> Verdict:
             + "; sensing accuracy "
             + ", ".join(f"{v:.3f}" for v in sensing)
         )
-    return Verdict(status_of(*passed), "; ".join(words))
+        numbers += _numbers(fading, series, ("mse", "sensing"), "size", (small, SIZE, large))
+    return Verdict(status_of(*passed), "; ".join(words), numbers=tuple(numbers))
 
 
 def check_ranges(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p4-ranges``."""
     result = results["p4-fig5"]
-    falls, words = [], []
+    falls, words, numbers = [], [], []
     for fading in FADINGS:
         series = result[f"ranges/{fading}"]
         values = series["sensing"].values
@@ -196,17 +239,19 @@ def check_ranges(results: Mapping[str, Result]) -> Verdict:
             f"{NAMES[fading]}: sensing accuracy {_ends(series, 'sensing')} from "
             f"{series['ranges'].values[0]:g} to {series['ranges'].values[-1]:g} ranges"
         )
+        numbers += _ends_of(fading, series, ("sensing",), "ranges")
     awgn, rayleigh = falls
     return Verdict(
         status_of(awgn >= FALL, rayleigh >= FALL, rayleigh > awgn),
         f"{'; '.join(words)}: a fall of {awgn:.3f} and of {rayleigh:.3f}",
+        numbers=tuple(numbers),
     )
 
 
 def check_semantic(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p4-semantic``."""
     result = results["p4-fig6"]
-    passed, words = [], []
+    passed, words, numbers = [], [], []
     for fading in FADINGS:
         series = result[fading]
         task = series["animal"].values
@@ -221,4 +266,5 @@ def check_semantic(results: Mapping[str, Result]) -> Verdict:
             f"{_ends(series, 'sensing')}, task accuracy {_ends(series, 'animal')}, MSE "
             f"{_ends(series, 'mse')}"
         )
-    return Verdict(status_of(*passed), "; ".join(words))
+        numbers += _ends_of(fading, series, ("sensing", "animal", "mse"), "snr_db")
+    return Verdict(status_of(*passed), "; ".join(words), numbers=tuple(numbers))

@@ -70,7 +70,10 @@ def test_there_is_a_chapter():
     assert [path.stem for path in SOURCES] == [
         "01_end_to_end_learning",
         "02_model_driven_learning",
+        "03_semi_supervised_learning",
         "04_semantic_communication",
+        "06_ledger",
+        "errata",
         "speed",
     ]
 

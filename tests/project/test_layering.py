@@ -60,13 +60,14 @@ MAY_IMPORT = {
     "sweep": {"results"},
     "experiments": {*SIGNAL, "training", "systems", "results", "plotting", "sweep", "claims"},
     "claims": {"results", "experiments"},
+    "ledger": {"results", "claims"},
     "cli": {"results", "sweep", "claims", "experiments", "images"},
     "_runs": {"experiments", "results", "sweep"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 # Everything that has to be quick to start, above all the command line.
-LIGHT = {*SIGNAL, "results", "sweep", "experiments", "claims", "cli"} - {"metrics"}
+LIGHT = {*SIGNAL, "results", "sweep", "experiments", "claims", "ledger", "cli"} - {"metrics"}
 HEAVY = ["matplotlib", "lightning", "pytorch_lightning", "torchmetrics", "dask", "distributed"]
 
 
