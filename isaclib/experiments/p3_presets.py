@@ -7,8 +7,8 @@ six times the learning rates: the spacings can move by 60 % of what they can in 
 trainings of the first array larger rates ended in more noise, and smaller ones left the few
 labelled iterations without effect.
 
-With a two-hundredth of the samples one thing has to differ. A missed target is an error of a
-hundred metres, and in Eq. (20) these drown the rest, which 255 million samples may average out
+With a two-hundredth of the samples one thing has to differ. A missed target is an error of
+tens of metres, and in Eq. (20) these drown the rest, which 255 million samples may average out
 and a million do not. So on the desk only declared targets count in the supervised loss, as
 Algorithm 1 gives positions to no others. ``p3-learning`` trains without this too.
 """
