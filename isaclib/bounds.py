@@ -31,7 +31,7 @@ from isaclib.channels import RadarChannel
 from isaclib.noise import NOISE_POWER, gain_variance
 
 if TYPE_CHECKING:  # torchmetrics takes a second to import
-    from isaclib.metrics import Estimate
+    from isaclib import metrics
 
 BLOCK = 512
 """Echoes worked on at a time: with their angles they fit the cache."""
@@ -167,7 +167,9 @@ class OptimalReceiver:
         return Posterior(torch.log(total) + peak.squeeze(-1).double(), mean + middle, variance)
 
 
-def rmse_limit(variance: torch.Tensor, share: float, *, confidence: float = 0.95) -> "Estimate":
+def rmse_limit(
+    variance: torch.Tensor, share: float, *, confidence: float = 0.95
+) -> "metrics.Estimate":
     r"""Smallest RMSE over detected targets, of any detector that detects a given share of them.
 
     Whatever a receiver declares and estimates from its echo,
