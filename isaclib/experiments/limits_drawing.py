@@ -130,10 +130,12 @@ def _chosen(series: Series, points: list[int], names: tuple[str, str]) -> Series
 def _shade(axes: Axes, front: Series) -> None:
     """What is proven to be out of reach, of any receiver with any beam."""
     order = sorted(range(len(front)), key=front["ser"].values.__getitem__)
-    ser = [front["ser"].values[i] for i in order]
     floor = [front["floor_known"].values[i] for i in order]
-    bottom, left = axes.get_ylim()[0], axes.get_xlim()[0]
-    axes.fill_between(ser, floor, bottom, color=COLORS["gray"], alpha=0.15, lw=0)
-    axes.axvspan(left, front["ser_floor"].values[0], color=COLORS["gray"], alpha=0.15, lw=0)
-    axes.set_xlim(left=left)
-    axes.set_ylim(bottom=bottom)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    # Below a SER nothing is possible; a floor holds for all smaller SERs, and the last for all.
+    least = front["ser_floor"].values[0]
+    ser = [left, least, least, *(front["ser"].values[i] for i in order), right]
+    edge = [top, top, floor[0], *floor, floor[-1]]
+    axes.fill_between(ser, edge, bottom, color=COLORS["gray"], alpha=0.15, lw=0)
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
