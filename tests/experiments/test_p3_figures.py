@@ -24,7 +24,7 @@ mpl.use("Agg")
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-P3 = ("p3-fig3", "p3-fig4", "p3-fig5", "p3-learning", "p3-constellation")
+P3 = ("p3-fig3", "p3-fig4", "p3-fig5", "p3-learning", "p3-constellation", "p3-limits")
 CONFIG = SENSING_PRESETS["smoke"]
 TOTAL, LABELLED = CONFIG.training.steps, CONFIG.training.labelled
 
@@ -207,7 +207,7 @@ def test_claims_can_be_tested_on_what_the_runs_store(p3_stored, claim):
 # Drawings
 
 
-@pytest.mark.parametrize(("figure", "panels"), [*zip(P3, (4, 2, 2, 2, 1), strict=True)])
+@pytest.mark.parametrize(("figure", "panels"), [*zip(P3, (4, 2, 2, 2, 1, 2), strict=True)])
 def test_drawings_say_what_they_show(p3_stored, figure, panels, tmp_path):
     from matplotlib import pyplot as plt
 
