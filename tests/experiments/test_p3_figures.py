@@ -62,7 +62,7 @@ def test_results_say_what_they_are(p3_stored, figure):
     assert same(result.config, json.loads(json.dumps(config)))
 
 
-@pytest.mark.parametrize("figure", P3)
+@pytest.mark.parametrize("figure", [name for name in P3 if name != "p3-limits"])
 def test_measured_points_are_possible(p3_stored, figure):
     for series in p3_stored[figure].series:
         for metric in {*SENSING, "ser"} & set(series.quantities):
