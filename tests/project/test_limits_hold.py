@@ -123,7 +123,7 @@ def shifted(result, name, metric, index, value):
         ("p1-limits", "autoencoder/deg/0", 10, "p_md", 0.97),
         ("p2-limits", "baseline/known/0", 12, "rmse_limit", 0.9),
         ("p2-limits", "model-driven/unlimited/1/unseen", 0, "p_md", 0.9),
-        ("p3-limits", "SL/0", 0, "rmse_limit", 0.9),
+        ("p3-limits", "known/0", 0, "rmse_limit", 0.3),
         ("p3-limits", "known/0/joint", 0, "ser_floor", 0.8),
     ],
 )
