@@ -19,7 +19,7 @@ SIGNAL = {*SECTORS, "modulation", "channels", "beamforming", "detection", "estim
 SIGNAL |= {"losses", "metrics", "images", "code_channels", "linear_codes"}
 SIGNAL |= {"subspace", "ofdm", "ofdm_channels", "ofdm_detection", "multitap", "spacings"}
 SIGNAL |= {"angle_delay", "angle_delay_search", "calibration"}
-SIGNAL |= {"bounds", "bounds_ofdm", "cramer_rao", "error_rates", "bounds_beams"}
+SIGNAL |= {"bounds", "bounds_ofdm", "cramer_rao", "error_rates", "bounds_beams", "bounds_codes"}
 MAY_IMPORT = {
     "noise": set(),
     "modulation": set(),
@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "images": {"noise"},
     "code_channels": {"noise"},
     "linear_codes": {"noise", "images", "code_channels"},
+    "bounds_codes": {"code_channels"},
     "training": {"noise"},
     "systems": {*SIGNAL, "training"},
     "results": set(),
