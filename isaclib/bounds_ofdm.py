@@ -324,7 +324,7 @@ def _box(axis: _Axis, line: torch.Tensor, top: torch.Tensor) -> _Box:
     bend = (left - 2 * here + right).clamp(max=-torch.finfo(line.dtype).eps)
     shift = (0.5 * (left - right) / bend).clamp(-1.5, 1.5)
     first, last = ((top + step).clamp(0, count - 1) for step in (-axis.reach, axis.reach))
-    low, high = axis.low + axis.step * first, axis.low + axis.step * (last + 1)
+    low, high = (axis.low + axis.step * edge.double() for edge in (first, last + 1))
     peak = axis.middles[inner[:, 0]] + axis.step * shift
     index = torch.arange(count, device=top.device)
     inside = (index >= first.unsqueeze(-1)) & (index <= last.unsqueeze(-1))

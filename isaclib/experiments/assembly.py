@@ -64,6 +64,18 @@ def measurement_data(test: Any, context: RunContext) -> dict[str, Any]:
     return {**asdict(test), "seed": context.seed, "device": context.device}
 
 
+def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a frozen dataclass from JSON data, which has lists in the place of tuples.
+
+    Args:
+        data: The fields, such as ``scenario`` of a payload or of a stored configuration.
+
+    Returns:
+        Arguments of the class.
+    """
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+
+
 def folder_name(key: str) -> str:
     """File name for the name of a trained system.
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
+from isaclib.experiments.assembly import with_tuples
 from isaclib.experiments.p1_config import Impairment
 from isaclib.experiments.p1_config import Scenario as P1Scenario
 from isaclib.experiments.p1_tasks import baseline_transceiver
@@ -56,19 +56,6 @@ def at_point(name: str, index: int, parameter: float, transceiver: Transceiver) 
         return System(name, index, parameter, transceiver.beam(), transceiver.constellation())
 
 
-def stored_scenario(data: Mapping[str, Any], kind: type) -> Any:
-    """Scenario of a stored configuration.
-
-    Args:
-        data: Its ``scenario``.
-        kind: Class of the scenario.
-
-    Returns:
-        The scenario.
-    """
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
-
-
 def state(weights: Weights, prefix: str) -> dict[str, torch.Tensor]:
     """Weights of one module in a file of many.
 
@@ -92,7 +79,7 @@ def p1_systems(stored: Result, weights: Weights) -> list[System]:
     Returns:
         The systems.
     """
-    scenario = stored_scenario(stored.config["scenario"], P1Scenario)
+    scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
     positions, size = scenario.nominal_positions(), stored.config["grid_size"]
     baseline, name = stored["baseline"], "autoencoder/deg/0"
     found = []
@@ -117,7 +104,7 @@ def p2_scenario(stored: Result, *, unseen: bool = False) -> P2Scenario:
     Returns:
         The scenario.
     """
-    scenario: P2Scenario = stored_scenario(stored.config["scenario"], P2Scenario)
+    scenario = P2Scenario(**with_tuples(stored.config["scenario"]))
     return scenario.towards(tuple(stored.config["unseen_sector_deg"])) if unseen else scenario
 
 

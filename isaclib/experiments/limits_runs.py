@@ -14,6 +14,7 @@ from isaclib.experiments.assembly import (
     measurement_data,
     metric_series,
     stored_sibling,
+    with_tuples,
 )
 from isaclib.experiments.limits_beams import (
     System,
@@ -23,7 +24,6 @@ from isaclib.experiments.limits_beams import (
     p2_scenario,
     p2_systems,
     p3_systems,
-    stored_scenario,
 )
 from isaclib.experiments.limits_tasks import (
     complex_data,
@@ -83,20 +83,14 @@ class Case:
     place: Place
     measured: Series | None = None
 
-    def point(self, metric: str) -> tuple[float, float, float] | None:
-        """Value and interval of what was measured; None where it was not."""
-        if self.measured is None or metric not in self.measured.quantities:
-            return None
-        found, index = self.measured[metric], self.system.index
-        if found.low is None or found.high is None:
-            return None
-        return found.values[index], found.low[index], found.high[index]
-
     @property
     def share(self) -> float | None:
         """Share of the targets that the system itself detects."""
-        missed, detected = self.point("p_md"), self.point("p_d")
-        return 1 - missed[0] if missed else detected[0] if detected else None
+        if self.measured is None:
+            return None
+        if "p_md" in self.measured.quantities:
+            return 1 - self.measured["p_md"].values[self.system.index]
+        return self.measured["p_d"].values[self.system.index]
 
 
 def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tensor]:
@@ -125,7 +119,7 @@ def run_p1(context: RunContext) -> Result:
     """
     started = time.perf_counter()
     stored = stored_sibling(context, "p1-fig2")
-    scenario: P1Scenario = stored_scenario(stored.config["scenario"], P1Scenario)
+    scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
     level = stored["baseline"]["threshold"].values[0] / scenario.num_antennas
     place = _angle_place(scenario, scenario.nominal_positions(), 0, level)
     cases = [
@@ -179,7 +173,7 @@ def run_p3(context: RunContext) -> Result:
     """
     started = time.perf_counter()
     stored, joint = (stored_sibling(context, f"p3-{figure}") for figure in ("fig3", "fig5"))
-    scenario: P3Scenario = stored_scenario(stored.config["scenario"], P3Scenario)
+    scenario = P3Scenario(**with_tuples(stored.config["scenario"]))
     weights = stored_weights(context, stored)
     seed, energy = stored.provenance.seed, scenario.num_antennas * scenario.subcarriers
     places, cases = [], []

@@ -15,7 +15,7 @@ from isaclib.arrays import Sector
 from isaclib.bounds_beams import ParetoBeam, certificate, errors_certificate, pareto_beams
 from isaclib.channels import RadarChannel
 from isaclib.error_rates import BeamCriteria, known_place_level
-from isaclib.experiments.limits_beams import stored_scenario
+from isaclib.experiments.assembly import with_tuples
 from isaclib.experiments.p3_scenario import Scenario
 from isaclib.noise import step_generator
 from isaclib.systems.limit_measurement import Limit, measure_limit, measure_map_limit
@@ -121,7 +121,7 @@ def measure_map_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str
     Returns:
         The record, positions in metres, see :func:`limit_record`.
     """
-    scenario: Scenario = stored_scenario(payload["scenario"], Scenario)
+    scenario = Scenario(**with_tuples(payload["scenario"]))
     scene = scenario.scene(scenario.spacings(payload["draw"], payload["seed"]))
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
     beam = complex_vector(payload["beam"])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from isaclib.beamforming import combine_beams, least_squares_beam
-from isaclib.experiments.assembly import WEIGHTS
+from isaclib.experiments.assembly import WEIGHTS, with_tuples
 from isaclib.experiments.p1_config import Impairment, Scenario
 from isaclib.modulation import qam
 from isaclib.results import save_weights
@@ -25,12 +25,6 @@ from isaclib.systems.transceiver import (
     calibrate,
     measure,
 )
-
-
-def _scenario(data: Mapping[str, Any]) -> Scenario:
-    """Scenario from JSON data, whose lists are tuples."""
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-    return Scenario(**values)
 
 
 def _positions(payload: Mapping[str, Any], scenario: Scenario) -> torch.Tensor:
@@ -79,7 +73,7 @@ def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any
     Returns:
         The records ``own`` and ``model_based``.
     """
-    scenario = _scenario(payload["scenario"])
+    scenario = Scenario(**with_tuples(payload["scenario"]))
     positions = _positions(payload, scenario)
     radar, communication = scenario.channels(positions)
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
@@ -162,7 +156,7 @@ def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any
     Returns:
         The records of all ``points``, in order.
     """
-    scenario = _scenario(payload["scenario"])
+    scenario = Scenario(**with_tuples(payload["scenario"]))
     return {"points": baseline_records(scenario, _positions(payload, scenario), payload)}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from isaclib.arrays import Sector
-from isaclib.experiments.assembly import WEIGHTS
+from isaclib.experiments.assembly import WEIGHTS, with_tuples
 from isaclib.experiments.p1_config import Impairment
 from isaclib.experiments.p1_tasks import baseline_records, performance_record
 from isaclib.experiments.p2_config import Scenario
@@ -56,10 +56,7 @@ class _Bench:
     """
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in payload["scenario"].items()
-        }
-        self.scenario = Scenario(**values)
+        self.scenario = Scenario(**with_tuples(payload["scenario"]))
         impairment = payload["impairment"]
         self.positions = self.scenario.positions(
             None if impairment is None else Impairment(**impairment), payload["seed"]

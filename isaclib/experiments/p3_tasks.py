@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from isaclib._progress import report
+from isaclib.experiments.assembly import with_tuples
 from isaclib.experiments.p3_scenario import Scenario
 from isaclib.spacings import spacing_positions
 from isaclib.systems.impairment import SpacingArray
@@ -44,16 +45,9 @@ def stage_data(stage: Stage) -> dict[str, Any]:
     return {name: value for name, value in asdict(stage).items() if name != "sectors"}
 
 
-def _scenario(payload: Mapping[str, Any]) -> Scenario:
-    values: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in payload["scenario"].items()
-    }
-    return Scenario(**values)
-
-
 def _scene(payload: Mapping[str, Any]) -> tuple[Scenario, torch.Tensor, Scene]:
     """Scenario, true spacings and scene of a task."""
-    scenario = _scenario(payload)
+    scenario = Scenario(**with_tuples(payload["scenario"]))
     true = scenario.spacings(payload["draw"], payload["seed"])
     return scenario, true, scenario.scene(true)
 
@@ -182,7 +176,7 @@ def measure_symbol_shapes(payload: dict[str, Any], directory: Path) -> dict[str,
     Returns:
         ``reciprocal`` and ``matched``: a record of ``p_md`` and ``p_fa`` each.
     """
-    scenario = _scenario(payload)
+    scenario = Scenario(**with_tuples(payload["scenario"]))
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
     scene = scenario.scene(scenario.nominal())
     system = scenario.transceiver(scenario.nominal())

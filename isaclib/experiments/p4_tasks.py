@@ -16,7 +16,7 @@ import torch
 from isaclib._files import write_atomically
 from isaclib._progress import share
 from isaclib.code_channels import CodeChannel
-from isaclib.experiments.assembly import WEIGHTS
+from isaclib.experiments.assembly import WEIGHTS, with_tuples
 from isaclib.experiments.p4_config import Images, Point, Training
 from isaclib.images import ImageData
 from isaclib.linear_codes import LinearCode, principal_components
@@ -68,14 +68,11 @@ def point_from(data: Mapping[str, Any]) -> Point:
     Returns:
         The point.
     """
-    layers: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in data["layers"].items()
-    }
     afterwards = data["afterwards"]
     return Point(
         **{
             **data,
-            "layers": Layers(**layers),
+            "layers": Layers(**with_tuples(data["layers"])),
             "weights": TaskWeights(**data["weights"]),
             "afterwards": None if afterwards is None else TaskWeights(**afterwards),
         }

@@ -7,7 +7,8 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "isaclib"
 # Modules without anything to call: starting points, and the tasks and pictures of one paper.
 NOT_SHOWN = re.compile(
-    r"isaclib(\.systems|\.__main__|\.cli|\.experiments\.p\d(?!_config|_scenario|_checks).*)?$"
+    r"isaclib(\.systems|\.__main__|\.cli"
+    r"|\.experiments\.(p\d(?!_config|_scenario|_checks)|limits(?!_config)).*)?$"
 )
 
 

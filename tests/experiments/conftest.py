@@ -29,6 +29,17 @@ def stored_figures(paper, folder):
 
 
 @pytest.fixture(scope="session")
+def p1_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("p1")
+
+
+@pytest.fixture(scope="session")
+def p1_stored(p1_folder):
+    """Every figure of P1, Fig. 2 first."""
+    return stored_figures("p1", p1_folder)
+
+
+@pytest.fixture(scope="session")
 def p2_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("p2")
 

@@ -86,6 +86,7 @@ def test_every_figure_of_the_paper_is_registered():
         "p1-penalty",
         "p1-sequential",
         "p1-maprt",
+        "p1-limits",
     ]
 
 

@@ -3,7 +3,7 @@ import json
 import math
 
 import pytest
-from figure_runs import names, run_and_store, smoke_context
+from figure_runs import names, smoke_context
 
 from isaclib.experiments import figures
 from isaclib.experiments.p1_assembly import METRICS
@@ -13,16 +13,13 @@ FIG2_WEIGHTS = (0.0, 0.09, 1.0)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("p1")
+def folder(p1_folder):
+    return p1_folder
 
 
 @pytest.fixture(scope="module")
-def stored(folder):
-    """Every figure at the smoke preset, Fig. 2 first."""
-    return {
-        name: run_and_store(folder, name) for name, spec in figures().items() if spec.paper == "p1"
-    }
+def stored(p1_stored):
+    return p1_stored
 
 
 def test_results_say_what_they_are(stored):

@@ -158,7 +158,7 @@ def test_every_grid_has_an_angle_inside_every_sector_that_is_met(name, preset):
 
 def test_every_figure_of_the_paper_is_registered():
     found = [name for name, spec in figures().items() if spec.paper == "p2"]
-    assert found == ["p2-fig3", "p2-fig4", "p2-fig5", "p2-readings"]
+    assert found == ["p2-fig3", "p2-fig4", "p2-fig5", "p2-readings", "p2-limits"]
 
 
 # Impaired arrays

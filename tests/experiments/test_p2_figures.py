@@ -49,7 +49,7 @@ def test_results_say_what_they_are(p2_stored):
         assert result.provenance.wall_time_s > 0
 
 
-@pytest.mark.parametrize("figure", P2)
+@pytest.mark.parametrize("figure", [name for name in P2 if name != "p2-limits"])
 def test_measured_points_are_possible(p2_stored, figure):
     config = figures()[figure].presets["smoke"]
     for series in p2_stored[figure].series:

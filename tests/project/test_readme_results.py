@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from isaclib.claims import Verdict, evaluate
+from isaclib.experiments.limits_distances import scenes
 from isaclib.results import load_result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +116,29 @@ def test_p4_rows(row):
         at = curve[parameter].values.index(value)
         for number, metric in zip(shown, metrics, strict=True):
             assert_rounded(number, curve[metric].values[at])
+
+
+LIMIT_ROWS = {
+    "P1, autoencoder": (0, "autoencoder"),
+    "P1, its beam": (0, "its beam, classical receiver"),
+    "P2, model-driven learning where": (1, "model-driven, 500 angles"),
+    "P2, model-driven learning elsewhere": (2, "model-driven, 500 angles"),
+    "P3, supervised": (3, "SL"),
+    "P3, maximum likelihood": (3, "maximum likelihood, 100 labelled echoes"),
+}
+
+
+@pytest.mark.parametrize("row", LIMIT_ROWS)
+def test_limit_rows(row):
+    index, name = LIMIT_ROWS[row]
+    scene = scenes(lambda figure: load_result(figure, RESULTS))[index]
+    shown = [value for column in numbers(row) for value in column]
+    points = (scene.start, scene.systems[name], scene.limit)
+    for value, point in zip(shown, points, strict=True):
+        assert_rounded(value, point.p_md)
+    (line,) = (line for line in README.splitlines() if line.startswith(f"| {row}"))
+    way = scene.way(name)[0]
+    assert line.endswith(f"| {way:.0%} |".replace("%", " %") if way > 0 else "| behind |")
 
 
 def test_every_claim_stands_there_with_its_verdict():
