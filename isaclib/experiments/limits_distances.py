@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from isaclib.metrics import pareto_front
 from isaclib.results import Result, Series
 
 Load = Callable[[str], Result]
@@ -137,12 +138,15 @@ def _p1(load: Load) -> Scene:
     own = limits[name]
     index = own["parameter"].values.index(RADAR_WEIGHT)
     ser = own["measured_ser"].values[index]
-    columns = (stored["baseline"][q].values for q in ("ser", "p_d", "rmse_deg"))
-    start = min((1 - p_d, rmse) for s, p_d, rmse in zip(*columns, strict=True) if s <= ser)
+    sers, p_ds, rmses = (stored["baseline"][q].values for q in ("ser", "p_d", "rmse_deg"))
+    misses = [1 - p_d for p_d in p_ds]
+    # The baseline's share is continuous, so it too is read at that symbol error rate.
+    chosen = pareto_front(sers, misses)
+    start = (_between(((sers[i], values[i]) for i in chosen), ser) for values in (misses, rmses))
     front = limits["front/0"]
     classical = stored[f"{name}/model-based"]
     return Scene(
-        f"P1, SER at most {ser:.4f}",
+        f"P1, at an SER of {ser:.4f}",
         "°",
         Point(*start),
         Point(*(_at_ser(front, metric, ser) for metric in ("p_md", "rmse"))),
@@ -156,8 +160,13 @@ def _p1(load: Load) -> Scene:
 
 
 def _at_ser(front: Series, metric: str, ser: float) -> float:
-    """A front at a symbol error rate, between two of its beams, in logarithms."""
-    pairs = sorted(zip(front["ser"].values, front[metric].values, strict=True))
+    """A front at a symbol error rate."""
+    return _between(zip(front["ser"].values, front[metric].values, strict=True), ser)
+
+
+def _between(points: Iterable[tuple[float, float]], ser: float) -> float:
+    """A curve at a symbol error rate, between two of its points, in logarithms."""
+    pairs = sorted(points)
     j = next(j for j, (x, _) in enumerate(pairs) if x >= ser)
     (x0, y0), (x1, y1) = pairs[j - 1], pairs[j]
     part = math.log(ser / x0) / math.log(x1 / x0)

@@ -20,7 +20,7 @@ from isaclib.plotting import (
 )
 from isaclib.results import Quantity, Result, Series
 
-BEST = "best beam, best receiver"
+BEST = "best receiver, best beam"
 
 Look = tuple[str, str, str]
 """Colour, marker and label of a system."""
