@@ -72,6 +72,7 @@ def test_there_is_a_chapter():
         "02_model_driven_learning",
         "03_semi_supervised_learning",
         "04_semantic_communication",
+        "05_limits",
         "06_ledger",
         "errata",
         "speed",

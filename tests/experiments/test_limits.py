@@ -409,7 +409,7 @@ LEGENDS = {
         "SSL": "SL+UL/0/joint",
     },
 }
-BEST = "best beam, best receiver"
+BEST = "best receiver, best beam"
 
 
 @pytest.mark.parametrize("paper", PAPERS)
