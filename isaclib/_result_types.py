@@ -38,6 +38,16 @@ class Quantity:
         """Return the number of points."""
         return len(self.values)
 
+    def take(self, points: Sequence[int]) -> Quantity:
+        """Return the quantity at some of its points, in the order given."""
+
+        def chosen(column: list[Any] | None) -> list[Any] | None:
+            return None if column is None else [column[i] for i in points]
+
+        values = [self.values[i] for i in points]
+        low, high, count = (chosen(column) for column in (self.low, self.high, self.count))
+        return dataclasses.replace(self, values=values, low=low, high=high, count=count)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -61,6 +71,10 @@ class Series:
     def __len__(self) -> int:
         """Return the number of points."""
         return len(next(iter(self.quantities.values()), ()))
+
+    def take(self, points: Sequence[int]) -> Series:
+        """Return some points of the curve, in the order given."""
+        return Series(self.name, {name: q.take(points) for name, q in self.quantities.items()})
 
 
 @dataclass(frozen=True)

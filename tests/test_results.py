@@ -219,3 +219,12 @@ def test_a_spoilt_file_is_a_clear_error(tmp_path, spoil, message):
 def test_a_figure_that_is_no_figure_id_is_refused(tmp_path, figure):
     with pytest.raises(ValueError, match="figure must be a figure id"):
         load_result(figure, tmp_path)
+
+
+def test_some_points_of_a_curve_keep_their_intervals_and_counts():
+    whole = Quantity("p_d", [0.1, 0.2, 0.3], [0.0, 0.1, 0.2], [0.2, 0.3, 0.4], [7, 8, 9], "1")
+    plain = Quantity("ser", [1.0, 2.0, 3.0])
+    taken = Series("a", {"p_d": whole, "ser": plain}).take([2, 0])
+    assert taken["p_d"] == Quantity("p_d", [0.3, 0.1], [0.2, 0.0], [0.4, 0.2], [9, 7], "1")
+    assert taken["ser"] == Quantity("ser", [3.0, 1.0])
+    assert len(whole) == 3

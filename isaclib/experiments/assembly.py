@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from isaclib.experiments import RunContext
 from isaclib.results import (
     Quantity,
@@ -176,6 +178,20 @@ def stored_sibling(
             f"{', '.join(changed)}, got those of another configuration: {again} again"
         )
     return stored
+
+
+def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tensor]:
+    """Weights that belong to a stored result.
+
+    Args:
+        context: Results folder.
+        stored: The result.
+
+    Returns:
+        The tensors by their names.
+    """
+    file = f"{stored.figure}.safetensors"
+    return load_weights(context.paper_results / file, stored.provenance.weights[file])
 
 
 def drawing(module: str, name: str) -> Callable[[Result], Any]:

@@ -18,7 +18,7 @@ from isaclib.plotting import (
     plot_points,
     style,
 )
-from isaclib.results import Quantity, Result, Series
+from isaclib.results import Result, Series
 
 BEST = "best receiver, best beam"
 
@@ -105,26 +105,10 @@ def _draw_system(axes: Axes, series: Series, y: str, look: Look) -> None:
     color, marker, label = look
     x, measured = "measured_ser", f"measured_{y}"
     limited = "rmse_limit" if y == "rmse" else y
-    chosen = pareto_front(series[x].values, series[measured].values)
-    shown = _chosen(series, chosen, (x, measured))
+    shown = series.take(pareto_front(series[x].values, series[measured].values))
     plot_points(axes, shown, x, measured, color=color, marker=marker, label=label)
-    if limited in series.quantities:
-        limit = _chosen(series, chosen, (x, limited))
-        axes.plot(limit[x].values, limit[limited].values, ":", color=color, linewidth=1.2)
-
-
-def _chosen(series: Series, points: list[int], names: tuple[str, str]) -> Series:
-    """Some points and quantities of a series."""
-
-    def column(values: list[float] | None) -> list[float] | None:
-        return None if values is None else [values[i] for i in points]
-
-    quantities = {}
-    for name in names:
-        q = series[name]
-        values = [q.values[i] for i in points]
-        quantities[name] = Quantity(name, values, column(q.low), column(q.high))
-    return Series(series.name, quantities)
+    if limited in shown.quantities:
+        axes.plot(shown[x].values, shown[limited].values, ":", color=color, linewidth=1.2)
 
 
 def _shade(axes: Axes, front: Series) -> None:

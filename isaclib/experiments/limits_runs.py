@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from isaclib.experiments.assembly import (
     measurement_data,
     metric_series,
     stored_sibling,
+    stored_weights,
     with_tuples,
 )
 from isaclib.experiments.limits_beams import (
@@ -37,7 +38,7 @@ from isaclib.experiments.p2_runs import UNSEEN
 from isaclib.experiments.p3_scenario import Scenario as P3Scenario
 from isaclib.modulation import qam
 from isaclib.noise import gain_variance
-from isaclib.results import Quantity, Result, Series, load_weights, save_weights
+from isaclib.results import Quantity, Result, Series, save_weights
 from isaclib.spacings import spacing_positions
 from isaclib.sweep import Task
 
@@ -91,20 +92,6 @@ class Case:
         if "p_md" in self.measured.quantities:
             return 1 - self.measured["p_md"].values[self.system.index]
         return self.measured["p_d"].values[self.system.index]
-
-
-def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tensor]:
-    """Weights that belong to a stored result.
-
-    Args:
-        context: Results folder.
-        stored: The result.
-
-    Returns:
-        The tensors by their names.
-    """
-    file = f"{stored.figure}.safetensors"
-    return load_weights(context.paper_results / file, stored.provenance.weights[file])
 
 
 def run_p1(context: RunContext) -> Result:
@@ -336,19 +323,14 @@ def _columns(
 def _measured_series(name: str, source: Series, indices: Sequence[int]) -> Series:
     """What a system itself was measured to do, under names that begin with ``measured_``."""
     names = {"ser": "ser", "p_md": "p_md", "rmse_deg": "rmse", "position": "rmse"}
-
-    def chosen(values: Sequence[float] | None) -> list[float] | None:
-        return None if values is None else [values[i] for i in indices]
-
+    shown = source.take(indices).quantities
     found = {}
     for own, short in names.items():
-        if own in source.quantities:
-            q, key = source[own], f"measured_{short}"
-            found[key] = Quantity(
-                key, [q.values[i] for i in indices], chosen(q.low), chosen(q.high), unit=q.unit
-            )
-    if "p_d" in source.quantities:
-        q, key = source["p_d"], "measured_p_md"
-        low, high = ([1 - v for v in chosen(end) or []] for end in (q.high, q.low))
-        found[key] = Quantity(key, [1 - q.values[i] for i in indices], low, high, unit="1")
+        if own in shown:
+            key = f"measured_{short}"
+            found[key] = replace(shown[own], name=key, count=None)
+    if "p_d" in shown:
+        q, key = shown["p_d"], "measured_p_md"
+        values, low, high = ([1 - v for v in end or []] for end in (q.values, q.high, q.low))
+        found[key] = Quantity(key, values, low, high, unit="1")
     return Series(name, found)

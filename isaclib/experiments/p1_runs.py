@@ -11,12 +11,12 @@ import torch
 from isaclib.arrays import beampattern
 from isaclib.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 from isaclib.experiments import RunContext
-from isaclib.experiments.assembly import finished, stored_sibling
+from isaclib.experiments.assembly import finished, stored_sibling, stored_weights
 from isaclib.experiments.p1_assembly import Curve, baseline_task, point_series, run_curves
 from isaclib.experiments.p1_config import Impairment, Reading, Scenario
 from isaclib.experiments.p1_maprt import maprt_series
 from isaclib.experiments.p1_tasks import measure_baselines
-from isaclib.results import Quantity, Result, Series, load_weights
+from isaclib.results import Quantity, Result, Series
 from isaclib.sweep import Task
 
 JOINT_SCHEDULES = {"joint": 1, "joint, equal steps": 3}
@@ -71,7 +71,7 @@ def run_beampatterns(context: RunContext) -> Result:
     """
     started, config = time.perf_counter(), context.config
     stored = _tradeoff(context)
-    bundle = load_weights(context.paper_results / "p1-fig2.safetensors")
+    bundle = stored_weights(context, stored)
     theta = FIELD_OF_VIEW.grid(721)
     scenario: Scenario = config.scenario
     positions = scenario.nominal_positions()

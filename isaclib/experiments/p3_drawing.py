@@ -20,7 +20,7 @@ from isaclib.plotting import (
     spread,
     style,
 )
-from isaclib.results import Quantity, Result, Series
+from isaclib.results import Result, Series
 
 P3_LABELS = {**LABELS, "position": "position RMSE (m)"}
 METRICS = ("p_md", "position")
@@ -92,7 +92,7 @@ def _over_draws(axes: Axes, curves: Sequence[Series], x: str, y: str, **look: An
     diverged, the curve ends with its last point.
     """
     common = range(min((len(curve) for curve in curves), default=0))
-    curves = [_chosen(curve, common) for curve in curves]
+    curves = [curve.take(common) for curve in curves]
     if not common:
         return
     if len(curves) == 1:
@@ -187,20 +187,7 @@ def draw_tradeoff(result: Result) -> Figure:
 
 def _front(curve: Series, y: str) -> Series:
     """Points of a sweep that no other point beats in both SER and a sensing metric."""
-    return _chosen(curve, pareto_front(curve["ser"].values, curve[y].values))
-
-
-def _chosen(curve: Series, chosen: Sequence[int]) -> Series:
-    """Some points of a curve."""
-
-    def column(values: Sequence[float] | None) -> list[float] | None:
-        return None if values is None else [values[i] for i in chosen]
-
-    quantities = {
-        name: Quantity(name, [q.values[i] for i in chosen], column(q.low), column(q.high))
-        for name, q in curve.quantities.items()
-    }
-    return Series(curve.name, quantities)
+    return curve.take(pareto_front(curve["ser"].values, curve[y].values))
 
 
 def _line(axes: Axes, curve: Series, y: str, **look: Any) -> None:

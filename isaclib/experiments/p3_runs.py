@@ -16,6 +16,7 @@ from isaclib.experiments.assembly import (
     finished,
     metric_series,
     stored_sibling,
+    stored_weights,
 )
 from isaclib.experiments.p1_config import Test
 from isaclib.experiments.p3_config import Learning
@@ -27,7 +28,7 @@ from isaclib.experiments.p3_courses import (
     whole,
 )
 from isaclib.experiments.p3_scenario import Receiver
-from isaclib.results import Result, Series, load_weights, save_weights
+from isaclib.results import Result, Series, save_weights
 from isaclib.systems.impairment_schedule import Order
 
 SENSING = {
@@ -121,7 +122,7 @@ def run_sensing(context: RunContext) -> Result:
         name: torch.tensor(list(history.values()), dtype=torch.float64)
         for name, history in histories.items()
     }
-    file = _file("p3-fig3")
+    file = "p3-fig3.safetensors"
     return finished(context, series, started, {file: save_weights(context.state / file, bundle)})
 
 
@@ -169,10 +170,6 @@ def _test(config: Any, mark: int) -> Test:
     return full if mark in (config.training.labelled, config.training.steps) else curve
 
 
-def _file(figure: str) -> str:
-    return f"{figure}.safetensors"
-
-
 def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, str]]:
     """Result of Fig. 3, the histories of its schedules, and notes of where they are from.
 
@@ -183,9 +180,7 @@ def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, 
     whole = asdict(config)
     same = {name: whole[name] for name in ("scenario", "training", "draws", "shares")}
     stored = stored_sibling(context, "p3-fig3", same=same)
-    weights = load_weights(
-        context.paper_results / _file("p3-fig3"), stored.provenance.weights[_file("p3-fig3")]
-    )
+    weights = stored_weights(context, stored)
     histories: dict[str, History] = {}
     for name, spacings in weights.items():
         marks = [int(mark) for mark in stored[name]["iteration"].values]
