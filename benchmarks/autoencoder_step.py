@@ -4,8 +4,8 @@ Three versions are timed at batch 10,000, simulation included:
 
 - *literal*: the paper's formulas one by one, every sample with its own pass through encoder and
   beamformer, echoes simulated and all three radar networks run for every sample;
-- *step*: :func:`isaclib.systems.autoencoder_training.stage_loss` in a bare loop;
-- *lightning*: the same through :func:`isaclib.training.train`.
+- *step*: :func:`isaclib.systems.autoencoder.training.stage_loss` in a bare loop;
+- *lightning*: the same through :func:`isaclib.learning.training.train`.
 
 Run as ``python benchmarks/autoencoder_step.py [--output FILE.json]`` on an idle machine.
 """
@@ -22,19 +22,19 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from isaclib import losses
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.experiments.p1_config import Scenario
-from isaclib.noise import NOISE_POWER, complex_normal, gain_variance
-from isaclib.systems.autoencoder import SEQUENTIAL, Autoencoder, Stage
-from isaclib.systems.autoencoder_training import (
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.experiments.p1.config import Scenario
+from isaclib.learning import losses
+from isaclib.learning.networks import as_real
+from isaclib.learning.training import Schedule, train
+from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
+from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage
+from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
     Objective,
     stage_loss,
     training_generator,
 )
-from isaclib.systems.networks import as_real
-from isaclib.training import Schedule, train
 
 BATCH = 10_000
 RADAR_WEIGHT = 0.09

@@ -6,7 +6,7 @@ step are compared at the same batch, simulation and gradient included:
 - *literal*: the paper's formulas from left to right, all subcarriers, the whole angle-delay map;
 - *literal, delays first*: the same, but the smaller product of Eq. (15) first, as one who thinks of
   speed would write it;
-- *fast*: :func:`isaclib.systems.impairment_training.batch_loss`.
+- *fast*: :func:`isaclib.systems.spacings.training.batch_loss`.
 
 So are literal and fast estimates without a gradient, as a measurement needs them. Each runs in a
 process of its own, so that the peak of its resident memory, less what the process held before the
@@ -30,19 +30,20 @@ from pathlib import Path
 
 import torch
 
-from isaclib import angle_delay, angle_delay_search
-from isaclib.angle_delay_search import MapSearch
-from isaclib.angle_delay_window import Average, WindowTables
-from isaclib.arrays import Sector
-from isaclib.modulation import psk
-from isaclib.noise import step_generator
-from isaclib.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
-from isaclib.ofdm_channels import BasisEcho, OfdmRadarChannel, planes, white_noise
-from isaclib.spacings import draw_spacings, spacing_positions
-from isaclib.systems.impairment import ArrayTransceiver, SpacingArray
-from isaclib.systems.impairment_measurement import SensingReceiver
-from isaclib.systems.impairment_schedule import Stage
-from isaclib.systems.impairment_training import Scene, batch_loss, literal_loss
+from isaclib.channels.ofdm import BasisEcho, OfdmRadarChannel, planes, white_noise
+from isaclib.receivers.angle_delay import reference as angle_delay
+from isaclib.receivers.angle_delay import search as angle_delay_search
+from isaclib.receivers.angle_delay.search import MapSearch
+from isaclib.receivers.angle_delay.window import Average, WindowTables
+from isaclib.signal.arrays import Sector
+from isaclib.signal.modulation import psk
+from isaclib.signal.noise import step_generator
+from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
+from isaclib.signal.spacings import draw_spacings, spacing_positions
+from isaclib.systems.spacings.measurement import SensingReceiver
+from isaclib.systems.spacings.model import ArrayTransceiver, SpacingArray
+from isaclib.systems.spacings.schedule import Stage
+from isaclib.systems.spacings.training import Scene, batch_loss, literal_loss
 
 ANTENNAS, STD = 64, 1 / 25
 TARGET, RECEIVER = Sector(-40, -20), Sector(30, 50)

@@ -4,7 +4,7 @@ Two versions of the same step are compared on the same samples at batch 10,000 a
 simulation and gradient included, every sample with a target and a sector of its own:
 
 - *literal*: the paper's formulas over the whole grid, a mask of 500 numbers for each sample;
-- *fast*: :func:`isaclib.systems.model_driven_training.sensing_loss`.
+- *fast*: :func:`isaclib.systems.steering_matrix.training.sensing_loss`.
 
 Each runs in a process of its own, so that the peak of its resident memory, less what the process
 held before the first step, is its own. The report also says how far the gradients differ.
@@ -26,12 +26,12 @@ from pathlib import Path
 
 import torch
 
-from isaclib.arrays import Sector, element_positions
-from isaclib.channels import RadarChannel
-from isaclib.modulation import qam
-from isaclib.noise import step_generator
-from isaclib.systems.model_driven import ModelDriven, seeded_model_driven
-from isaclib.systems.model_driven_training import ModelDrivenPlan, sensing_loss
+from isaclib.channels.narrowband import RadarChannel
+from isaclib.signal.arrays import Sector, element_positions
+from isaclib.signal.modulation import qam
+from isaclib.signal.noise import step_generator
+from isaclib.systems.steering_matrix.model import ModelDriven, seeded_model_driven
+from isaclib.systems.steering_matrix.training import ModelDrivenPlan, sensing_loss
 
 ANTENNAS, GRID = 16, 500
 PLAN = ModelDrivenPlan(p_present=1.0)

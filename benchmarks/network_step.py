@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from isaclib.experiments.p2_config import Scenario
-from isaclib.noise import step_generator
-from isaclib.systems.sector_autoencoder import seeded_sector_autoencoder
-from isaclib.systems.sector_autoencoder_training import (
+from isaclib.experiments.p2.config import Scenario
+from isaclib.signal.noise import step_generator
+from isaclib.systems.sector_networks.model import seeded_sector_autoencoder
+from isaclib.systems.sector_networks.training import (
     STEPS,
     SectorAutoencoderTraining,
     SectorPlan,

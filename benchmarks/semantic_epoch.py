@@ -5,7 +5,7 @@ code of 20 numbers, both SNRs 3 dB over AWGN, batch 250.
 
 - *trial*: convolutions of 32, 32 and 64 channels in a plain loop: the first two on the full 32 x 32
   pixels, default memory format, the unfused optimizer;
-- *fast*: :func:`isaclib.systems.semantic_training.train_semantic`, checkpoint and log included.
+- *fast*: :func:`isaclib.systems.semantic.training.train_semantic`, checkpoint and log included.
 
 Each runs in a process of its own. Besides the wall time there is the processor time, which other
 work on the machine changes little.
@@ -27,14 +27,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from isaclib.code_channels import CodeChannel, EchoChannel
-from isaclib.images import ImageSet, load_cifar10
-from isaclib.losses import multi_task_loss
-from isaclib.noise import step_generator
-from isaclib.systems.networks import count_parameters
-from isaclib.systems.semantic import Layers, Semantic, seeded_semantic
-from isaclib.systems.semantic_link import Link, measure_semantic
-from isaclib.systems.semantic_training import (
+from isaclib.channels.codes import CodeChannel, EchoChannel
+from isaclib.data.images import ImageSet, load_cifar10
+from isaclib.learning.losses import multi_task_loss
+from isaclib.learning.networks import count_parameters
+from isaclib.signal.noise import step_generator
+from isaclib.systems.semantic.link import Link, measure_semantic
+from isaclib.systems.semantic.model import Layers, Semantic, seeded_semantic
+from isaclib.systems.semantic.training import (
     SemanticPlan,
     TaskWeights,
     image_order,

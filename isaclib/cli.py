@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperGroup
 
-from isaclib._interrupt import Interrupted, stop_signals
+from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from isaclib.claims import Claim, Verdict
     from isaclib.experiments import FigureSpec
-    from isaclib.results import Result, ResultError
+    from isaclib.experiments.claims import Claim, Verdict
+    from isaclib.experiments.engine.results import Result, ResultError
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -38,7 +38,7 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command; with ``--debug`` the traceback is shown too."""
-        from isaclib.sweep import TaskError
+        from isaclib.experiments.engine.sweep import TaskError
 
         try:
             return super().invoke(ctx)
@@ -97,7 +97,7 @@ def list_figures(results: Results = None) -> None:
     from rich.table import Table
 
     from isaclib.experiments import figures
-    from isaclib.results import results_directory
+    from isaclib.experiments.engine.results import results_directory
 
     table = Table("figure", "title", "presets", "stored")
     for spec in figures().values():
@@ -135,10 +135,10 @@ def run(  # noqa: PLR0917 - one argument an option is how typer works
     ] = False,
 ) -> None:
     """Run figures and store their results; stopped runs can be resumed."""
-    from isaclib import _runs
     from isaclib.experiments import figure
-    from isaclib.results import results_directory
-    from isaclib.sweep import Sweep
+    from isaclib.experiments.engine import runs as _runs
+    from isaclib.experiments.engine.results import results_directory
+    from isaclib.experiments.engine.sweep import Sweep
 
     with stop_signals():
         folder = results_directory(results)
@@ -168,7 +168,7 @@ def show(
     """Draw a stored result to a file and print its path."""
     from isaclib import experiments
     from isaclib._files import write_atomically
-    from isaclib.results import load_result, results_directory
+    from isaclib.experiments.engine.results import load_result, results_directory
 
     spec = experiments.figure(figure)
     target = output or Path(f"{figure}.png")
@@ -190,8 +190,8 @@ def claims(
     """
     import json
 
-    from isaclib.claims import Verdict, evaluate, report
-    from isaclib.results import results_directory
+    from isaclib.experiments.claims import Verdict, evaluate, report
+    from isaclib.experiments.engine.results import results_directory
 
     folder = results_directory(results)
     if as_json:
@@ -229,8 +229,8 @@ def cifar10(
     ] = None,
 ) -> None:
     """Download CIFAR-10 (170 MB), or adopt a copy, check it, and print where it is."""
-    from isaclib import _datasets
-    from isaclib.images import DESCRIPTIONS, FOLDER, data_directory
+    from isaclib.data import cifar10 as _datasets
+    from isaclib.data.images import DESCRIPTIONS, FOLDER, data_directory
 
     if source and url:
         raise ValueError(f"url must not be given together with --from, got {url!r}")
@@ -264,7 +264,7 @@ def _stored(spec: FigureSpec, directory: Path) -> str:
     """Say what is stored of a figure, in one line."""
     from rich.markup import escape
 
-    from isaclib.results import ResultError, load_result, result_path
+    from isaclib.experiments.engine.results import ResultError, load_result, result_path
 
     if not result_path(spec.id, directory).exists():
         return "nothing"
@@ -303,7 +303,7 @@ def _print_claims(outcomes: Sequence[tuple[Claim, Verdict | ResultError]]) -> No
     from rich.markup import escape
     from rich.table import Table
 
-    from isaclib.claims import Verdict
+    from isaclib.experiments.claims import Verdict
 
     colours = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
     table = Table("claim", "verdict", "measured", "from", show_lines=True)

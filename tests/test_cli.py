@@ -9,9 +9,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from isaclib import _files, claims, experiments
+from isaclib import _files, experiments
 from isaclib.cli import app
-from isaclib.results import load_result, load_weights, result_path
+from isaclib.experiments import claims
+from isaclib.experiments.engine.results import load_result, load_weights, result_path
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +100,7 @@ def test_no_resume_deletes_nothing_that_a_run_did_not_make(tmp_path):
 
 
 def test_other_code_than_the_run_was_begun_with_is_said_and_noted(tmp_path, monkeypatch):
-    from isaclib import _runs
+    from isaclib.experiments.engine import runs as _runs
 
     monkeypatch.setattr(_runs, "code_state", lambda: ("a" * 40, False))
     isaclib("run", "p9-fig1")

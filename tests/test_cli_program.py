@@ -8,8 +8,9 @@ import fake_paper
 import pytest
 import sweep_tasks
 
-from isaclib import __version__, claims, experiments
-from isaclib.results import load_result
+from isaclib import __version__, experiments
+from isaclib.experiments import claims
+from isaclib.experiments.engine.results import load_result
 
 SUPPORT = Path(fake_paper.__file__).parent
 ROOT = SUPPORT.parents[1]
@@ -26,7 +27,8 @@ def fake_registry(monkeypatch, tmp_path):
 
 PROGRAM = """
 import sys
-from isaclib import cli, claims, experiments
+from isaclib import cli, experiments
+from isaclib.experiments import claims
 
 if __name__ == "__main__":
     experiments.PAPER_MODULES = claims.CLAIM_MODULES = ("fake_paper",)

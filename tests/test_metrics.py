@@ -19,7 +19,7 @@ from isaclib.metrics import (
     psnr_db,
     wilson,
 )
-from isaclib.noise import step_generator
+from isaclib.signal.noise import step_generator
 
 COUNT = 240
 GENERATOR = step_generator(0, "metrics", 0)

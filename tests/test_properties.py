@@ -6,16 +6,9 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from isaclib.arrays import (
-    Sector,
-    array_response,
-    beampattern,
-    element_positions,
-    steering_vector,
-)
-from isaclib.beamforming import combine_beams
-from isaclib.channels import channel_state, target_echo
-from isaclib.detection import (
+from isaclib.channels.narrowband import channel_state, target_echo
+from isaclib.learning.networks import as_real
+from isaclib.receivers.ratio_test import (
     log_map_ratio,
     log_posterior_ratio,
     map_gain,
@@ -23,10 +16,17 @@ from isaclib.detection import (
     maprt,
     matched_filter,
 )
-from isaclib.modulation import maximum_likelihood, qam
-from isaclib.noise import complex_normal, step_generator
-from isaclib.systems.autoencoder import seeded_autoencoder
-from isaclib.systems.networks import as_real
+from isaclib.signal.arrays import (
+    Sector,
+    array_response,
+    beampattern,
+    element_positions,
+    steering_vector,
+)
+from isaclib.signal.beamforming import combine_beams
+from isaclib.signal.modulation import maximum_likelihood, qam
+from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.systems.autoencoder.model import seeded_autoencoder
 
 K, BATCH = 5, 4
 POSITIONS = element_positions(K)

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from isaclib._result_schema import PRESETS
+from isaclib.experiments.engine.result_schema import PRESETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from isaclib.results import Result
-    from isaclib.sweep import Sweep
+    from isaclib.experiments.engine.results import Result
+    from isaclib.experiments.engine.sweep import Sweep
 
 __all__ = ["PAPER_MODULES", "PRESETS", "FigureSpec", "RunContext", "figure", "figures"]
 
-PAPER_MODULES = tuple(f"isaclib.experiments.p{number}" for number in (1, 2, 3, 4))
+PAPER_MODULES = tuple(f"isaclib.experiments.p{number}.figures" for number in (1, 2, 3, 4))
 
 
 @dataclass(frozen=True)

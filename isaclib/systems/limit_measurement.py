@@ -1,7 +1,7 @@
-"""Measure what no receiver can beat: the tests and estimates of :mod:`isaclib.bounds` on echoes.
+"""Measure what no receiver can beat: tests and estimates of :mod:`isaclib.limits` on echoes.
 
 The samples are those that :func:`isaclib.systems.transceiver.measure` and
-:func:`isaclib.systems.impairment_measurement.measure_sensing` draw for the same seed, so that a
+:func:`isaclib.systems.spacings.measurement.measure_sensing` draw for the same seed, so that a
 receiver and its limit meet the same targets.
 """
 
@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import torch
 
-from isaclib.angle_delay import position
-from isaclib.bounds import OptimalReceiver, rmse_limit
-from isaclib.bounds_ofdm import OptimalMapReceiver
-from isaclib.channels import RadarChannel
-from isaclib.detection import Threshold, threshold
+from isaclib.channels.narrowband import RadarChannel
+from isaclib.channels.ofdm import OfdmRadarChannel
+from isaclib.limits.angle import OptimalReceiver, rmse_limit
+from isaclib.limits.angle_delay import OptimalMapReceiver
 from isaclib.metrics import (
     DetectionProbability,
     Estimate,
     FalseAlarmProbability,
     RootMeanSquare,
 )
-from isaclib.ofdm import DelayBasis
-from isaclib.ofdm_channels import OfdmRadarChannel
+from isaclib.receivers.angle_delay.reference import position
+from isaclib.receivers.ratio_test import Threshold, threshold
+from isaclib.signal.ofdm import DelayBasis
 from isaclib.systems.transceiver import Measurement
 
 
@@ -52,7 +52,7 @@ class Limit:
             p_d: Its detection probability, in (0, 1].
 
         Returns:
-            The limit, see :func:`isaclib.bounds.rmse_limit`.
+            The limit, see :func:`isaclib.limits.angle.rmse_limit`.
         """
         return rmse_limit(self.variance, p_d)
 

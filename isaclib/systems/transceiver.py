@@ -18,9 +18,7 @@ from isaclib._validation import (
     check_positive_int,
     check_probability,
 )
-from isaclib.arrays import Sector
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.detection import Threshold, maprt, threshold
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 from isaclib.metrics import (
     AngleRMSE,
     DetectionProbability,
@@ -30,8 +28,10 @@ from isaclib.metrics import (
     RootMeanSquare,
     SymbolErrorRate,
 )
-from isaclib.modulation import maximum_likelihood
-from isaclib.noise import step_generator
+from isaclib.receivers.ratio_test import Threshold, maprt, threshold
+from isaclib.signal.arrays import Sector
+from isaclib.signal.modulation import maximum_likelihood
+from isaclib.signal.noise import step_generator
 
 
 class Sensed(NamedTuple):
@@ -76,7 +76,7 @@ class Baseline:
     Attributes:
         symbols: ``[order]``, complex64. Constellation.
         beamformer: ``[antennas]``, complex64. Beam, for instance from
-            :func:`isaclib.beamforming.combine_beams`.
+            :func:`isaclib.signal.beamforming.combine_beams`.
         positions: ``[antennas]``, real. Element positions that the sensing receiver assumes
             [wavelengths]; the true ones if it knows the impairments.
         sector: Where the target can be.

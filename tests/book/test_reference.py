@@ -5,18 +5,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "isaclib"
-# Modules without anything to call: starting points, and the tasks and pictures of one paper.
+# Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
 NOT_SHOWN = re.compile(
-    r"isaclib(\.systems|\.__main__|\.cli"
-    r"|\.experiments\.(p\d(?!_config|_scenario|_checks)|limits(?!_config)).*)?$"
+    r"isaclib\.(__main__|cli|data\.(cifar10|synthetic)"
+    r"|experiments\.(p\d\.(?!config|scenario|checks)|limits\.(?!config)).*"
+    r"|experiments\.engine\.(cluster|display|interrupt|provenance|result_\w+|runs))$"
 )
 
 
 def public_modules():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        name = ".".join(part for part in parts if part != "__init__")
-        if "._" not in name.replace("__main__", "main"):
+        name = ".".join(parts)
+        if name == "isaclib.experiments.__init__":
+            yield "isaclib.experiments"
+        elif "._" not in name.replace("__main__", "main"):
             yield name
 
 

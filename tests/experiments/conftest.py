@@ -5,15 +5,6 @@ from figure_runs import run_and_store
 from isaclib.experiments import figures
 
 
-@pytest.fixture
-def one_thread():
-    """Sums are the same to the last bit, and tiny ones faster."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def stored_figures(paper, folder):
     """Every figure of a paper at the smoke preset, in its order."""
     before = torch.get_num_threads()

@@ -2,7 +2,7 @@
 
 There are two kinds of bounds. For the systems of the figures of limits they are those of their own
 beams, measured on the same targets. All other points meet the certificates of
-:mod:`isaclib.bounds_beams`, which hold for every receiver and every beam on the same array.
+:mod:`isaclib.limits.beams`, which hold for every receiver and every beam on the same array.
 
 Some 8000 comparisons at 95 % would fail a hundred times by chance alone. So intervals are widened
 until the probability that anything here fails by chance is at most 5 %, see
@@ -25,10 +25,10 @@ from limit_comparisons import (
 )
 from stored_places import places
 
-from isaclib.error_rates import qam_error
 from isaclib.experiments import figures
-from isaclib.modulation import qam
-from isaclib.results import load_result
+from isaclib.experiments.engine.results import load_result
+from isaclib.limits.error_rates import qam_error
+from isaclib.signal.modulation import qam
 
 RESULTS = Path(__file__).parents[2] / "results"
 FIGURES = [name for name, spec in figures().items() if spec.paper in ("p1", "p2", "p3")]

@@ -45,5 +45,5 @@ def test_environment_follows_the_lock_and_is_not_made_twice():
 
 
 def test_a_change_of_the_library_or_of_a_result_builds_the_book_again():
-    for source in ("isaclib/noise.py", "chapters/notation.md", "_config.yml", "_toc.yml"):
+    for source in ("isaclib/signal/noise.py", "chapters/notation.md", "_config.yml", "_toc.yml"):
         assert "jupyter-book build" in make("--dry-run", "book", f"--what-if={source}")

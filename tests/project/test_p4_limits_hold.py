@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from isaclib.bounds_codes import coherent_accuracy_limit, sensing_accuracy_limit
-from isaclib.experiments.p4_assembly import EARLY
-from isaclib.experiments.p4_tasks import point_from
-from isaclib.results import load_result
+from isaclib.experiments.engine.results import load_result
+from isaclib.experiments.p4.assembly import EARLY
+from isaclib.experiments.p4.tasks import point_from
+from isaclib.limits.codes import coherent_accuracy_limit, sensing_accuracy_limit
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FIGURES = ("p4-fig4", "p4-fig5", "p4-fig6", "p4-choices")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from isaclib.claims import Verdict, evaluate
-from isaclib.experiments.limits_distances import scenes
-from isaclib.results import load_result
+from isaclib.experiments.claims import Verdict, evaluate
+from isaclib.experiments.engine.results import load_result
+from isaclib.experiments.limits.distances import scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from isaclib.channels import CommunicationChannel, RadarChannel
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 
 
 class DoubleRadar(RadarChannel):

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import sweep_tasks
 
-from isaclib.claims import Claim, Verdict
 from isaclib.experiments import FigureSpec
-from isaclib.results import Quantity, Result, Series, provenance, save_weights
-from isaclib.sweep import Task
+from isaclib.experiments.claims import Claim, Verdict
+from isaclib.experiments.engine.results import Quantity, Result, Series, provenance, save_weights
+from isaclib.experiments.engine.sweep import Task
 
 
 @dataclass(frozen=True)

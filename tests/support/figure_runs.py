@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict
 
 from isaclib.experiments import PRESETS, RunContext, figures
-from isaclib.results import load_result, save_result
-from isaclib.sweep import Sweep
+from isaclib.experiments.engine.results import load_result, save_result
+from isaclib.experiments.engine.sweep import Sweep
 
 
 def smoke_context(folder, figure, **changes):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from stored_places import places
 
-from isaclib.beamforming import least_squares_beam
-from isaclib.bounds_beams import best_beam, errors_certificate, fewest_errors
-from isaclib.experiments.limits_runs import FRONT
-from isaclib.experiments.p2_runs import UNSEEN
+from isaclib.experiments.limits.runs import FRONT
+from isaclib.experiments.p2.runs import UNSEEN
+from isaclib.limits.beams import best_beam, errors_certificate, fewest_errors
+from isaclib.signal.beamforming import least_squares_beam
 
 FAMILY = 0.05
 """Probability that receivers at their bounds, all of them, would seem to beat any of them."""

@@ -3,15 +3,15 @@
 import json
 from dataclasses import asdict
 
-from isaclib.experiments.assembly import WEIGHTS
-from isaclib.experiments.p1_config import Impairment
-from isaclib.experiments.p1_tasks import performance_record
-from isaclib.experiments.p2_config import MatrixTraining, NetworkTraining, Scenario
-from isaclib.experiments.p2_tasks import p2_record
-from isaclib.results import load_weights
-from isaclib.systems.model_driven import ModelDriven
-from isaclib.systems.networks import load_parameters
-from isaclib.systems.sector_autoencoder import SectorAutoencoder
+from isaclib.experiments.engine.assembly import WEIGHTS
+from isaclib.experiments.engine.results import load_weights
+from isaclib.experiments.p1.config import Impairment
+from isaclib.experiments.p1.tasks import performance_record
+from isaclib.experiments.p2.config import MatrixTraining, NetworkTraining, Scenario
+from isaclib.experiments.p2.tasks import p2_record
+from isaclib.learning.networks import load_parameters
+from isaclib.systems.sector_networks.model import SectorAutoencoder
+from isaclib.systems.steering_matrix.model import ModelDriven
 from isaclib.systems.transceiver import Measurement, measure
 
 K, GRID, WIDTH, SEED, REPETITION = 6, 91, 7, 3, 2

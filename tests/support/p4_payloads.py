@@ -2,15 +2,15 @@
 
 from dataclasses import asdict
 
-from isaclib.experiments.assembly import WEIGHTS
-from isaclib.experiments.p4_config import Images, Point, Training
-from isaclib.experiments.p4_tasks import performance_record
-from isaclib.images import synthetic_images
-from isaclib.results import load_weights
-from isaclib.systems.networks import load_parameters
-from isaclib.systems.semantic import Layers, Semantic, seeded_semantic
-from isaclib.systems.semantic_link import measure_semantic
-from isaclib.systems.semantic_training import TaskWeights
+from isaclib.data.images import synthetic_images
+from isaclib.experiments.engine.assembly import WEIGHTS
+from isaclib.experiments.engine.results import load_weights
+from isaclib.experiments.p4.config import Images, Point, Training
+from isaclib.experiments.p4.tasks import performance_record
+from isaclib.learning.networks import load_parameters
+from isaclib.systems.semantic.link import measure_semantic
+from isaclib.systems.semantic.model import Layers, Semantic, seeded_semantic
+from isaclib.systems.semantic.training import TaskWeights
 
 IMAGES = Images("synthetic", 60, 40, 20)
 TRAINING = Training(epochs=2, early=1, batch=20, learning_rate=0.003, gradient_batches=2)

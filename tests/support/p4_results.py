@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 from stored_results import SOURCE
 
-from isaclib.experiments.p4_config import FADINGS, SemanticConfig, SweepsConfig, WeightsConfig
-from isaclib.results import Quantity, Result, Series
+from isaclib.experiments.engine.results import Quantity, Result, Series
+from isaclib.experiments.p4.config import FADINGS, SemanticConfig, SweepsConfig, WeightsConfig
 
 CONFIGS = {"p4-fig4": WeightsConfig, "p4-fig5": SweepsConfig, "p4-fig6": SemanticConfig}
 

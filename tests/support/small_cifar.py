@@ -10,9 +10,10 @@ import threading
 
 import numpy as np
 
-from isaclib import _datasets, cli
-from isaclib._datasets import Archive
-from isaclib.images import CLASSES, FOLDER, NAMES_FILE, TEST_FILE, TRAIN_FILES
+from isaclib import cli
+from isaclib.data import cifar10 as _datasets
+from isaclib.data.cifar10 import Archive
+from isaclib.data.images import CLASSES, FOLDER, NAMES_FILE, TEST_FILE, TRAIN_FILES
 
 RECORDS = 20
 FILES = (*TRAIN_FILES, TEST_FILE)

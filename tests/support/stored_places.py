@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from isaclib.error_rates import BeamCriteria, known_place_level
-from isaclib.experiments import p1_config, p2_config, p3_scenario
-from isaclib.experiments.p1_config import Impairment
-from isaclib.experiments.p2_runs import UNSEEN
-from isaclib.noise import gain_variance
-from isaclib.spacings import spacing_positions
+from isaclib.experiments.p1 import config as p1_config
+from isaclib.experiments.p1.config import Impairment
+from isaclib.experiments.p2 import config as p2_config
+from isaclib.experiments.p2.runs import UNSEEN
+from isaclib.experiments.p3 import scenario as p3_scenario
+from isaclib.limits.error_rates import BeamCriteria, known_place_level
+from isaclib.signal.noise import gain_variance
+from isaclib.signal.spacings import spacing_positions
 
 SCENARIOS = {"p1": p1_config.Scenario, "p2": p2_config.Scenario, "p3": p3_scenario.Scenario}
 

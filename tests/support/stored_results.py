@@ -4,8 +4,8 @@ import json
 import math
 from dataclasses import replace
 
-from isaclib import results
-from isaclib.results import Provenance, Quantity, Result, Series
+from isaclib.experiments.engine import results
+from isaclib.experiments.engine.results import Provenance, Quantity, Result, Series
 
 FIGURE = "p1-fig2"
 SOURCE = Provenance(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from isaclib.arrays import Sector, element_positions
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.systems import autoencoder_training
-from isaclib.systems.autoencoder import seeded_autoencoder
-from isaclib.systems.autoencoder_training import TrainingPlan, stage_loss, training_generator
-from isaclib.training import Schedule
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.learning.training import Schedule
+from isaclib.signal.arrays import Sector, element_positions
+from isaclib.systems.autoencoder import training as autoencoder_training
+from isaclib.systems.autoencoder.model import seeded_autoencoder
+from isaclib.systems.autoencoder.training import TrainingPlan, stage_loss, training_generator
 
 K, BLOCK, SEED = 6, 7, 3
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)

@@ -7,24 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from isaclib.arrays import Sector, element_positions
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.noise import complex_normal, step_generator
-from isaclib.systems.autoencoder import (
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.learning.networks import as_real
+from isaclib.signal.arrays import Sector, element_positions
+from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.systems.autoencoder.model import (
     SEQUENTIAL,
     SIGMA_FLOOR,
     TRAINED,
     Autoencoder,
     seeded_autoencoder,
 )
-from isaclib.systems.autoencoder_training import (
+from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
     Objective,
     TrainingPlan,
     stage_loss,
     training_generator,
 )
-from isaclib.systems.networks import as_real
 
 K, ORDER = 8, 4
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)

@@ -5,19 +5,21 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from isaclib.angle_delay import baseline_grid
-from isaclib.arrays import Sector, beampattern, element_positions
-from isaclib.beamforming import least_squares_beam
-from isaclib.bounds import OptimalReceiver
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.modulation import psk, qam
-from isaclib.noise import complex_normal, gain_variance, step_generator
-from isaclib.ofdm import RangeSector, Subcarriers, delay_basis
-from isaclib.ofdm_channels import OfdmRadarChannel
-from isaclib.systems.impairment import ArrayTransceiver
-from isaclib.systems.impairment_measurement import measure_sensing
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.channels.ofdm import OfdmRadarChannel
+from isaclib.limits.angle import OptimalReceiver
+from isaclib.receivers.angle_delay.reference import baseline_grid
+from isaclib.signal.arrays import Sector, beampattern, element_positions
+from isaclib.signal.beamforming import least_squares_beam
+from isaclib.signal.modulation import psk, qam
+from isaclib.signal.noise import complex_normal, gain_variance, step_generator
+from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis
 from isaclib.systems.limit_measurement import measure_limit, measure_map_limit
+from isaclib.systems.spacings.measurement import measure_sensing
+from isaclib.systems.spacings.model import ArrayTransceiver
 from isaclib.systems.transceiver import Baseline, Measurement, measure
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 K = 16
 SECTOR, RECEIVER = Sector(-20, 20), Sector(30, 50)
@@ -30,14 +32,6 @@ SHAPED = torch.tensor([0.1, 0.5j, -1.3, 1.4], dtype=torch.complex64)
 SHAPED = SHAPED / SHAPED.abs().square().mean().sqrt()
 CONSTELLATIONS = {"qam": qam(4), "unequal energies": SHAPED}
 SURE = 4.5
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Sample(NamedTuple):

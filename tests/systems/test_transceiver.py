@@ -7,13 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isaclib.arrays import Sector, element_positions, steering_vector
-from isaclib.channels import CommunicationChannel, RadarChannel
-from isaclib.detection import maprt
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 from isaclib.metrics import wilson
-from isaclib.modulation import maximum_likelihood, qam
-from isaclib.noise import complex_normal, db_to_linear, step_generator
-from isaclib.systems.autoencoder import seeded_autoencoder
+from isaclib.receivers.ratio_test import maprt
+from isaclib.signal.arrays import Sector, element_positions, steering_vector
+from isaclib.signal.modulation import maximum_likelihood, qam
+from isaclib.signal.noise import complex_normal, db_to_linear, step_generator
+from isaclib.systems.autoencoder.model import seeded_autoencoder
 from isaclib.systems.transceiver import (
     Baseline,
     Calibration,

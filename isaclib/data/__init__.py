@@ -1,0 +1,1 @@
+"""Images: CIFAR-10, and a small synthetic set made from a seed."""

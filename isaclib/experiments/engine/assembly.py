@@ -1,0 +1,211 @@
+"""From the outcomes of a sweep to a result: what the figures of all papers share."""
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isaclib.experiments import RunContext
+from isaclib.experiments.engine.results import (
+    Quantity,
+    Result,
+    Series,
+    load_result,
+    load_weights,
+    provenance,
+    save_weights,
+)
+
+WEIGHTS = "weights.safetensors"
+"""File that a training task leaves in its folder."""
+
+
+def metric_series(
+    name: str,
+    records: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, str],
+    **parameters: Sequence[float],
+) -> Series:
+    """One curve from the records of its points and the parameters that were swept.
+
+    Args:
+        name: Name of the series.
+        records: For each point and metric, ``value``, ``low``, ``high`` and ``count``.
+        metrics: Which metrics, with their units.
+        **parameters: Values of each swept parameter.
+
+    Returns:
+        The curve.
+    """
+    quantities = {
+        key: Quantity(key, [float(v) for v in values]) for key, values in parameters.items()
+    }
+    for metric, unit in metrics.items():
+        columns = {end: [r[metric][end] for r in records] for end in ("value", "low", "high")}
+        counts = [int(r[metric]["count"]) for r in records]
+        quantities[metric] = Quantity(
+            metric, columns["value"], columns["low"], columns["high"], counts, unit
+        )
+    return Series(name, quantities)
+
+
+def measurement_data(test: Any, context: RunContext) -> dict[str, Any]:
+    """Sample counts, seed and device of a measurement as JSON data for a task.
+
+    Args:
+        test: Sample counts, a dataclass.
+        context: Seed and device.
+
+    Returns:
+        Arguments of a :class:`isaclib.systems.transceiver.Measurement` but the P_fa.
+    """
+    return {**asdict(test), "seed": context.seed, "device": context.device}
+
+
+def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a frozen dataclass from JSON data, which has lists in the place of tuples.
+
+    Args:
+        data: The fields, such as ``scenario`` of a payload or of a stored configuration.
+
+    Returns:
+        Arguments of the class.
+    """
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+
+
+def folder_name(key: str) -> str:
+    """File name for the name of a trained system.
+
+    Args:
+        key: Name, such as ``"autoencoder/deg/0/omega=0.4"``.
+
+    Returns:
+        The name without slashes, commas and blanks.
+    """
+    return key.replace("/", "_").replace(", ", "-").replace(" ", "-")
+
+
+def collect_weights(context: RunContext, folders: Mapping[str, Path]) -> dict[str, str]:
+    """Put the weights of all trainings into one file, each under its name.
+
+    Args:
+        context: Figure and work folder.
+        folders: Folder of each training, by its name.
+
+    Returns:
+        Name of the file and its SHA-256.
+    """
+    bundle = {
+        f"{name}/{parameter}": tensor
+        for name, folder in folders.items()
+        for parameter, tensor in load_weights(folder / WEIGHTS).items()
+    }
+    file = f"{context.figure}.safetensors"
+    return {file: save_weights(context.state / file, bundle)}
+
+
+def finished(
+    context: RunContext,
+    series: list[Series],
+    started: float,
+    weights: dict[str, str] | None = None,
+    notes: dict[str, str] | None = None,
+) -> Result:
+    """Result of a run that ends now.
+
+    Args:
+        context: What was run.
+        series: Its curves.
+        started: Value of :func:`time.perf_counter` when it began [s].
+        weights: SHA-256 of each weights file, by its name.
+        notes: What else its provenance should say.
+
+    Returns:
+        The result with its provenance.
+    """
+    return Result(
+        figure=context.figure,
+        preset=context.preset,
+        config=asdict(context.config),
+        series=series,
+        provenance=provenance(
+            seed=context.seed,
+            device=context.device,
+            started=started,
+            weights=weights,
+            notes=notes,
+        ),
+    )
+
+
+def stored_sibling(
+    context: RunContext, figure: str, *, same: Mapping[str, Any] | None = None
+) -> Result:
+    """Stored result of another figure, whose trained systems this one shows.
+
+    Args:
+        context: Preset and results folder.
+        figure: Id of the other figure.
+        same: Entries of its configuration that must have these values; none if not given.
+
+    Returns:
+        Its result.
+
+    Raises:
+        ValueError: If it was run at another preset or seed, or with another configuration where it
+            must be the same.
+        ResultError: If it is missing or broken.
+    """
+    again = f"run `isaclib run {figure} --preset {context.preset} --seed {context.seed}`"
+    stored = load_result(figure, context.results)
+    found = (stored.preset, stored.provenance.seed)
+    if found != (context.preset, context.seed):
+        raise ValueError(
+            f"{context.figure} needs the trained systems of {figure} at the preset "
+            f"{context.preset!r} and seed {context.seed}, got {found[0]!r} and {found[1]}: "
+            f"{again} first"
+        )
+    own = json.loads(json.dumps(dict(same or {})))  # tuples are lists there
+    changed = [name for name, value in own.items() if stored.config[name] != value]
+    if changed:
+        raise ValueError(
+            f"{context.figure} needs the trained systems of {figure} with its own "
+            f"{', '.join(changed)}, got those of another configuration: {again} again"
+        )
+    return stored
+
+
+def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tensor]:
+    """Weights that belong to a stored result.
+
+    Args:
+        context: Results folder.
+        stored: The result.
+
+    Returns:
+        The tensors by their names.
+    """
+    file = f"{stored.figure}.safetensors"
+    return load_weights(context.paper_results / file, stored.provenance.weights[file])
+
+
+def drawing(module: str, name: str) -> Callable[[Result], Any]:
+    """Drawing function that is looked up when called, since its module imports matplotlib.
+
+    Args:
+        module: Full name of the module.
+        name: Name of the function in it.
+
+    Returns:
+        A function that calls it.
+    """
+
+    def draw(result: Result) -> Any:
+        return getattr(importlib.import_module(module), name)(result)
+
+    return draw

@@ -1,0 +1,121 @@
+"""What the criteria of all papers' claims share: thresholds, and how parts make a verdict."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+
+from isaclib.experiments.claims import Number, Status
+from isaclib.experiments.engine.results import Series
+
+CLOSE_P_D = 0.05
+"""Largest difference of detection or misdetection probabilities that counts as close."""
+CLOSE_RMSE = 1.25
+"""Largest ratio of angle RMSEs that counts as close."""
+MOST = 0.8
+"""Share of the points that counts as most of them."""
+
+
+def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool) -> float:
+    """Best value that a sweep reaches without a larger SER.
+
+    Args:
+        baseline: The sweep.
+        metric: Name of the metric.
+        ser: Symbol error rate that must not be exceeded; the smallest of the sweep if it has none
+            so small.
+        larger_is_better: Whether the metric is a benefit.
+
+    Returns:
+        The best value; NaN if the metric is undefined at all of these points.
+    """
+    limit = max(ser, min(baseline["ser"].values))
+    allowed = [
+        value
+        for value, rate in zip(baseline[metric].values, baseline["ser"].values, strict=True)
+        if rate <= limit and not math.isnan(value)
+    ]
+    best = max if larger_is_better else min
+    return best(allowed, default=math.nan)
+
+
+def share(values: Sequence[float], accept: Callable[[float], bool]) -> float:
+    """Share of the values that are accepted.
+
+    Args:
+        values: At least one.
+        accept: Which.
+
+    Returns:
+        A number in [0, 1].
+    """
+    return sum(accept(v) for v in values) / len(values)
+
+
+def point(name: str, series: Series, metric: str, index: int) -> Number:
+    """One measured value with the interval of its test samples.
+
+    Args:
+        name: What it is.
+        series: Where it is stored.
+        metric: Name of the metric.
+        index: Its place in the series.
+
+    Returns:
+        The number; without an interval where none is stored.
+    """
+    found = series[metric]
+    if found.low is None or found.high is None:
+        return Number(name, found.values[index])
+    ends = found.low[index], found.high[index]
+    return Number(name, found.values[index], *ends, "95 % interval of the test samples")
+
+
+def average(name: str, values: Sequence[float], over: str) -> Number:
+    """Mean of repetitions, and their range.
+
+    Args:
+        name: What it is.
+        values: At least one.
+        over: What the values are of, such as ``"trainings"``.
+
+    Returns:
+        The number; without an interval where there is a single value.
+    """
+    return _spread(name, statistics.fmean(values), values, f"mean and range of {{}} {over}")
+
+
+def middle(name: str, values: Sequence[float], over: str) -> Number:
+    """Median of values, and their range.
+
+    Args:
+        name: What it is.
+        values: At least one; those that are NaN do not count.
+        over: What the values are of, such as ``"points"``.
+
+    Returns:
+        The number; NaN where all values are.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return Number(name, math.nan)
+    return _spread(name, statistics.median(known), known, f"median and range of {{}} {over}")
+
+
+def _spread(name: str, value: float, values: Sequence[float], words: str) -> Number:
+    if len(values) == 1:
+        return Number(name, value)
+    return Number(name, value, min(values), max(values), words.format(len(values)))
+
+
+def status_of(*passed: bool) -> Status:
+    """Verdict on a claim with several parts.
+
+    Args:
+        *passed: Whether each part holds.
+
+    Returns:
+        ``"reproduced"`` if all do, ``"partly"`` if some do.
+    """
+    if all(passed):
+        return "reproduced"
+    return "partly" if any(passed) else "not reproduced"

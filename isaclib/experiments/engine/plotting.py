@@ -1,0 +1,303 @@
+"""One style for all figures, and the few kinds of plot that they are made of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from isaclib.experiments.engine.results import Result, Series
+from isaclib.metrics import pareto_front
+from isaclib.signal.arrays import Sector
+
+COLORS = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "yellow": "#E69F00",
+    "gray": "#6B6B6B",
+    "black": "#000000",
+}
+"""Okabe and Ito's palette, which the colour-blind can tell apart."""
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.grid": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5.5,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Use the book's style within a ``with`` block, and restore the reader's own after it."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def new_figure(
+    columns: int = 1, *, width: float = 4.4, height: float = 3.6
+) -> tuple[Figure, list[Axes]]:
+    """Empty figure with axes side by side.
+
+    Args:
+        columns: Number of axes.
+        width: Width of each [inch].
+        height: Height of the figure [inch].
+
+    Returns:
+        The figure and its axes.
+    """
+    figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), squeeze=False)
+    return figure, list(axes[0])
+
+
+def name_source(figure: Figure, result: Result) -> None:
+    """Say below a figure which preset and how many test samples its points come from.
+
+    Args:
+        figure: Figure to write on.
+        result: What it shows.
+    """
+    counts = [
+        max(q.count) for s in result.series for q in s.quantities.values() if q.count is not None
+    ]
+    samples = f", {max(counts):,} test samples a point" if counts else ""
+    text = f"{result.figure}, preset: {result.preset}{samples}"
+    figure.supxlabel(text, fontsize=7.5, color=COLORS["gray"], ha="right", x=0.99)
+
+
+def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
+    """Put one legend for all panels above them, where it covers nothing.
+
+    Args:
+        figure: Figure of the panels.
+        axes: Panel whose entries are shown.
+        columns: Columns of the legend.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+
+
+def plot_points(
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    label: str | None = None,
+    color: str = COLORS["blue"],
+    marker: str = "o",
+    line: str = "-",
+    filled: bool = True,
+    alpha: float = 1.0,
+) -> None:
+    """Draw one curve with the confidence intervals of its points.
+
+    Args:
+        axes: Where to draw.
+        series: The curve.
+        x: Quantity on the horizontal axis.
+        y: Quantity on the vertical axis.
+        label: Entry in the legend; none if not given.
+        color: Colour of line and markers.
+        marker: Marker of the points.
+        line: Line style, ``""`` for none.
+        filled: Whether the markers are filled.
+        alpha: Opacity.
+    """
+    horizontal, vertical = series[x], series[y]
+    errors = None
+    if vertical.low is not None and vertical.high is not None:
+        errors = [
+            [v - low for v, low in zip(vertical.values, vertical.low, strict=True)],
+            [high - v for v, high in zip(vertical.values, vertical.high, strict=True)],
+        ]
+    axes.errorbar(
+        horizontal.values,
+        vertical.values,
+        yerr=errors,
+        label=label,
+        color=color,
+        marker=marker,
+        linestyle=line or "none",
+        markerfacecolor=color if filled else "white",
+        elinewidth=1,
+        alpha=alpha,
+    )
+
+
+def plot_ranges(
+    axes: Axes,
+    places: Sequence[float],
+    columns: Sequence[Sequence[float]],
+    *,
+    middle: Callable[[Sequence[float]], float],
+    label: str,
+    color: str,
+    marker: str,
+) -> None:
+    """Draw the middle of each column of values as a marker, and its range as a bar.
+
+    Args:
+        axes: Where to draw.
+        places: Horizontal place of each column.
+        columns: Values of each column.
+        middle: What the marker shows, such as the mean.
+        label: Entry in the legend.
+        color: Colour.
+        marker: Marker.
+    """
+    middles = [middle(column) for column in columns]
+    ends = [
+        [m - min(column) for m, column in zip(middles, columns, strict=True)],
+        [max(column) - m for m, column in zip(middles, columns, strict=True)],
+    ]
+    axes.errorbar(
+        places,
+        middles,
+        yerr=ends,
+        label=label,
+        color=color,
+        marker=marker,
+        linestyle="none",
+        capsize=3,
+    )
+
+
+def plot_front(
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    larger_is_better: bool,
+    label: str,
+    color: str = COLORS["black"],
+) -> None:
+    """Draw all points of a sweep faintly, and the Pareto front through the best of them.
+
+    Args:
+        axes: Where to draw.
+        series: The sweep.
+        x: Quantity on the horizontal axis, a cost.
+        y: Quantity on the vertical axis.
+        larger_is_better: Whether y is a benefit and not a cost.
+        label: Entry of the front in the legend.
+        color: Colour.
+    """
+    horizontal, vertical = series[x].values, series[y].values
+    cost = [-v for v in vertical] if larger_is_better else vertical
+    front = pareto_front(horizontal, cost)
+    axes.plot(horizontal, vertical, ".", color=color, alpha=0.2, markersize=4, zorder=1)
+    axes.plot(
+        [horizontal[i] for i in front],
+        [vertical[i] for i in front],
+        "-",
+        color=color,
+        label=label,
+        zorder=2,
+    )
+
+
+def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
+    """Make axes logarithmic with ordinary numbers at 1, 2, 3 and 5 of each decade.
+
+    Where what is drawn spans less than a factor of five, so are 1.5 and the others of 1 to 9.
+
+    Args:
+        axes: Whose axes.
+        x: Whether the horizontal one.
+        y: Whether the vertical one.
+    """
+    for wanted, axis, scale in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
+        if wanted:
+            scale("log")
+            low, high = axis.get_view_interval()
+            subs = (1, 2, 3, 5) if high >= 5 * low else (1, 1.5, *range(2, 10))
+            axis.set_major_locator(LogLocator(subs=subs))
+            axis.set_major_formatter(FormatStrFormatter("%g"))
+            axis.set_minor_formatter(NullFormatter())
+
+
+def annotate(
+    axes: Axes,
+    series: Series,
+    x: str,
+    y: str,
+    *,
+    names: dict[float, str],
+    key: str,
+    offset: tuple[int, int] = (7, -12),
+) -> None:
+    """Write a name beside chosen points of a curve.
+
+    Args:
+        axes: Where to draw.
+        series: The curve.
+        x: Quantity on the horizontal axis.
+        y: Quantity on the vertical axis.
+        names: What to write at each value of ``key``.
+        key: Quantity that chooses the points.
+        offset: Where to write, to the right of and above the point [typographic points].
+    """
+    for value, name in names.items():
+        if value in series[key].values:
+            i = series[key].values.index(value)
+            axes.annotate(
+                name,
+                (series[x].values[i], series[y].values[i]),
+                textcoords="offset points",
+                xytext=offset,
+                fontsize=7.5,
+                color=COLORS["black"],
+            )
+
+
+def shade_sector(axes: Axes, sector: Sector, label: str, color: str) -> None:
+    """Mark a sector of angles on a horizontal axis in degrees.
+
+    Args:
+        axes: Where to draw.
+        sector: The sector.
+        label: Entry in the legend.
+        color: Colour.
+    """
+    axes.axvspan(sector.min_deg, sector.max_deg, color=color, alpha=0.12, lw=0, label=label)
+
+
+def spread(series: Sequence[Series], quantity: str) -> tuple[list[float], list[float], list[float]]:
+    """Mean, smallest and largest value of a quantity over repetitions, point by point.
+
+    Args:
+        series: Repetitions of one curve, with equally many points.
+        quantity: Name of the quantity.
+
+    Returns:
+        Means, minima and maxima.
+    """
+    columns = list(zip(*(s[quantity].values for s in series), strict=True))
+    return (
+        [sum(column) / len(column) for column in columns],
+        [min(column) for column in columns],
+        [max(column) for column in columns],
+    )

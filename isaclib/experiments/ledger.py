@@ -1,0 +1,208 @@
+"""The claims of all papers as one Markdown document: an overview, and an entry a claim.
+
+What it writes is plain Markdown with a little HTML. A link to a figure goes to the anchor of the
+figure's id, ``#p1-fig2``; the page that shows a ledger has to know these anchors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Collection, Mapping, Sequence
+
+from isaclib.experiments.claims import STATUSES, Claim, Number, Status, Verdict, evaluate
+from isaclib.experiments.engine.results import Result, ResultError
+
+__all__ = [
+    "MARKS",
+    "Entry",
+    "count_table",
+    "entries",
+    "evaluated",
+    "overview",
+    "reread",
+    "verdict_counts",
+]
+
+Entry = tuple[Claim, Verdict]
+
+MARKS: dict[Status, str] = {
+    "reproduced": "●",
+    "partly": "◐",
+    "not reproduced": "○",
+    "not tested": "–",
+}
+"""A mark for each status, which needs no colour to be told from the others."""
+
+LETTERS = {"omega_r": "ω_r", "lambda": "λ", "sigma": "σ", "->": "→"}
+"""What claims spell out, as they are written for a terminal too."""
+
+
+def evaluated(directory: str | os.PathLike[str] | None = None) -> list[Entry]:
+    """Test every claim on the stored results, and insist that each can be.
+
+    Args:
+        directory: Results folder; see :func:`isaclib.experiments.engine.results.results_directory`.
+
+    Returns:
+        Each claim with its verdict.
+
+    Raises:
+        ResultError: If a claim cannot be tested.
+    """
+    found: list[Entry] = []
+    for claim, outcome in evaluate(directory):
+        if isinstance(outcome, ResultError):
+            raise outcome
+        found.append((claim, outcome))
+    return found
+
+
+def verdict_counts(outcomes: Sequence[Entry]) -> dict[str, dict[Status, int]]:
+    """Count the verdicts of each paper by their status.
+
+    Args:
+        outcomes: Claims with their verdicts.
+
+    Returns:
+        For each paper that has a claim the number of each status, zeros included.
+    """
+    counts: dict[str, dict[Status, int]] = {}
+    for claim, verdict in outcomes:
+        paper = counts.setdefault(claim.paper, dict.fromkeys(STATUSES, 0))
+        paper[verdict.status] += 1
+    return counts
+
+
+def count_table(outcomes: Sequence[Entry]) -> str:
+    """Write the counts of :func:`verdict_counts` with their sums as a Markdown table.
+
+    Args:
+        outcomes: Claims with their verdicts.
+
+    Returns:
+        The table, a row a status that occurs, a column a paper.
+    """
+    counts = verdict_counts(outcomes)
+    rows = [
+        f"| | {' | '.join(paper.upper() for paper in counts)} | all |",
+        f"|---|{'---|' * (len(counts) + 1)}",
+    ]
+    for status in STATUSES:
+        numbers = [paper[status] for paper in counts.values()]
+        if any(numbers):
+            cells = " | ".join(str(n) for n in (*numbers, sum(numbers)))
+            rows.append(f"| {MARKS[status]} {status} | {cells} |")
+    return "\n".join(rows)
+
+
+def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
+    """Write all claims with their verdicts as a Markdown table, two columns wide for a phone.
+
+    Args:
+        outcomes: Claims with their verdicts.
+        explained: Ids of reproduced claims that have a word of explanation too.
+
+    Returns:
+        The table. Each id links to its entry, ``#claim-<id>``; each verdict other than
+        ``"reproduced"``, and those of ``explained``, to their explanation, ``#why-<id>``.
+    """
+    rows = ["| claim | verdict |", "|---|---|"]
+    for claim, verdict in outcomes:
+        words = f"{MARKS[verdict.status]}\u00a0{verdict.status}"
+        if verdict.status != "reproduced" or claim.id in explained:
+            words = f"[{words}](#why-{claim.id})"
+        link = f'<a href="#claim-{claim.id}">{claim.id}</a>'
+        rows.append(f"| {link}: {_typeset(claim.statement)} | {words} |")
+    return "\n".join(rows)
+
+
+def entries(outcomes: Sequence[Entry], paper: str) -> str:
+    """Write all that is known of a paper's claims, each in a block that opens.
+
+    Args:
+        outcomes: Claims with their verdicts.
+        paper: Paper id, such as ``"p1"``.
+
+    Returns:
+        Markdown with an HTML ``<details>`` a claim, whose id is ``claim-<id>``; empty if there is
+        no claim of this paper.
+    """
+    return "\n\n".join(_entry(*outcome) for outcome in outcomes if outcome[0].paper == paper)
+
+
+def reread(result: Result, names: Mapping[str, str]) -> Result:
+    """Put some series of a result in the place of others, as another reading of the paper has it.
+
+    Args:
+        result: Stored result.
+        names: For each beginning of a series' name the one that it takes the place of, such as
+            ``{"autoencoder/rad/": "autoencoder/deg/"}``. What was there before is left out.
+
+    Returns:
+        The same result with these series renamed.
+
+    Raises:
+        KeyError: If no series has such a name.
+    """
+    series = list(result.series)
+    for old, new in names.items():
+        moved = [
+            dataclasses.replace(s, name=new + s.name.removeprefix(old))
+            for s in result.series
+            if s.name.startswith(old)
+        ]
+        if not moved:
+            raise KeyError(f"{result.figure} has no series {old}...")
+        series = [s for s in series if not s.name.startswith(new)] + moved
+    return dataclasses.replace(result, series=series)
+
+
+def _entry(claim: Claim, verdict: Verdict) -> str:
+    where = f"{claim.paper.upper()} {', '.join(claim.figures)}"
+    head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.status}"
+    lines = [
+        f'<details class="claim" id="claim-{claim.id}">',
+        f"<summary>{head}</summary>",
+        "",
+        f"{_typeset(claim.statement)} ({where})",
+        "",
+        f"**Criterion.** {_typeset(claim.criterion)}",
+        "",
+        f"**Measured.** {_typeset(verdict.measured[0].upper() + verdict.measured[1:])}.",
+        "",
+        *(f"- {_typeset(_words(number))}" for number in verdict.numbers),
+        "",
+        f"**From** {_sources(claim, verdict)}.",
+        "",
+        "</details>",
+    ]
+    return "\n".join(lines)
+
+
+def _typeset(text: str) -> str:
+    """Put letters and arrows for their names."""
+    for name, letter in LETTERS.items():
+        text = text.replace(name, letter)
+    return text
+
+
+def _sources(claim: Claim, verdict: Verdict) -> str:
+    """Links to the figures with the results, and their presets."""
+    links = ", ".join(f"[{figure}](#{figure})" for figure in claim.needs)
+    noun = "preset" if len(verdict.presets) == 1 else "presets"
+    presets = ", ".join(f"`{preset}`" for preset in verdict.presets)
+    return f"{links or 'the code itself'}, {noun} {presets}"
+
+
+def _words(number: Number) -> str:
+    """A number with its interval in words."""
+    text = f"{number.name}: {_short(number.value)}"
+    if number.low is None or number.high is None:
+        return text
+    return f"{text}, from {_short(number.low)} to {_short(number.high)} ({number.interval})"
+
+
+def _short(value: float) -> str:
+    """Three significant digits, and all digits of a count."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

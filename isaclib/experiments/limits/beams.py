@@ -1,0 +1,215 @@
+"""Beams of the stored systems of P1, P2 and P3, from their weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from isaclib.experiments.engine.assembly import with_tuples
+from isaclib.experiments.engine.results import Result, Series
+from isaclib.experiments.p1.config import Impairment
+from isaclib.experiments.p1.config import Scenario as P1Scenario
+from isaclib.experiments.p1.tasks import baseline_transceiver
+from isaclib.experiments.p2.config import Scenario as P2Scenario
+from isaclib.experiments.p3.scenario import Scenario as P3Scenario
+from isaclib.learning.networks import load_parameters
+from isaclib.signal.modulation import qam
+from isaclib.systems.sector_networks.model import SectorAutoencoder, SectorTransceiver
+from isaclib.systems.steering_matrix.model import ModelDriven, ModelDrivenTransceiver
+from isaclib.systems.transceiver import Transceiver
+
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """A stored system at one point of its curve.
+
+    Attributes:
+        name: Name of its series.
+        index: Which point of the series.
+        parameter: Value of what is swept.
+        beam: ``[antennas]``, complex. Its beam.
+        symbols: ``[order]``, complex. Its constellation.
+    """
+
+    name: str
+    index: int
+    parameter: float
+    beam: torch.Tensor
+    symbols: torch.Tensor
+
+
+def at_point(name: str, index: int, parameter: float, transceiver: Transceiver) -> System:
+    """The system that a transceiver is.
+
+    Args:
+        name: Name of its series.
+        index: Which point of the series.
+        parameter: Value of what is swept.
+        transceiver: The transceiver.
+
+    Returns:
+        Its beam and constellation under that name.
+    """
+    with torch.no_grad():
+        return System(name, index, parameter, transceiver.beam(), transceiver.constellation())
+
+
+def state(weights: Weights, prefix: str) -> dict[str, torch.Tensor]:
+    """Weights of one module in a file of many.
+
+    Args:
+        weights: All tensors.
+        prefix: What the names of its own begin with.
+
+    Returns:
+        Its tensors without that.
+    """
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def p1_systems(stored: Result, weights: Weights) -> list[System]:
+    """Systems of P1 Fig. 2: the baseline at the phase zero, and the first autoencoders.
+
+    Args:
+        stored: Result of ``p1-fig2``.
+        weights: Its weights.
+
+    Returns:
+        The systems.
+    """
+    scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
+    positions, size = scenario.nominal_positions(), stored.config["grid_size"]
+    baseline, name = stored["baseline"], "autoencoder/deg/0"
+    found = []
+    for index, rho in enumerate(baseline["rho"].values):
+        if baseline["phase_rad"].values[index] == 0:
+            transceiver = baseline_transceiver(scenario, positions, rho, 0.0, size)
+            found.append(at_point("baseline", index, rho, transceiver))
+    for index, omega in enumerate(stored[name]["omega_r"].values):
+        model = scenario.autoencoder(seed=0)
+        load_parameters(model, state(weights, f"{name}/omega={omega:g}/"))
+        found.append(at_point(name, index, omega, model))
+    return found
+
+
+def p2_scenario(stored: Result, *, unseen: bool = False) -> P2Scenario:
+    """Scenario of P2 Fig. 4, or of Fig. 5.
+
+    Args:
+        stored: Result of ``p2-fig4``.
+        unseen: Whether the target is in the sector that was never trained on.
+
+    Returns:
+        The scenario.
+    """
+    scenario = P2Scenario(**with_tuples(stored.config["scenario"]))
+    return scenario.towards(tuple(stored.config["unseen_sector_deg"])) if unseen else scenario
+
+
+def p2_positions(stored: Result, draw: int) -> torch.Tensor:
+    """Element positions of an array of P2 Fig. 4.
+
+    Args:
+        stored: Result of ``p2-fig4``.
+        draw: Index of the array.
+
+    Returns:
+        ``[antennas]``, float64 [wavelengths].
+    """
+    impairment = Impairment(stored.config["model"], stored.config["std_wavelengths"], draw)
+    return p2_scenario(stored).positions(impairment, stored.provenance.seed)
+
+
+def p2_systems(
+    stored: Result, weights: Weights, draw: int, *, unseen: bool = False
+) -> list[System]:
+    """Systems of P2 Figs. 4 and 5 for one array, all whose weights are stored.
+
+    Args:
+        stored: Result of ``p2-fig4``.
+        weights: Its weights.
+        draw: Index of the array.
+        unseen: Whether the target is in the sector that was never trained on.
+
+    Returns:
+        The systems, at all their points.
+    """
+    scenario = p2_scenario(stored, unseen=unseen)
+    true = p2_positions(stored, draw)
+    end = "/unseen" if unseen else ""
+    found = []
+    for name, assumed in (("known", true), ("unknown", scenario.nominal_positions())):
+        series = stored[f"baseline/{name}/{draw}{end}"]
+        for index, rho in enumerate(series["rho"].values):
+            point = baseline_transceiver(scenario, assumed, rho, 0.0, stored.config["grid_size"])
+            found.append(at_point(f"baseline/{name}/{draw}", index, rho, point))
+    for size in ("unlimited", "limited"):
+        for kind in ("model-driven", "networks"):
+            name = f"{kind}/{size}/{draw}"
+            if any(key.startswith(f"{name}/") for key in weights):
+                found += _learned(stored[name + end], name, stored, weights, scenario)
+    return found
+
+
+def _learned(
+    series: Series, name: str, stored: Result, weights: Weights, scenario: P2Scenario
+) -> list[System]:
+    """A learned system of P2 at all its points."""
+    kind, size, _ = name.split("/")
+    matrix, networks = stored.config[size]
+    sectors = (scenario.target_sector, scenario.receiver_sector)
+    found = []
+    for index, omega in enumerate(series["omega_r"].values):
+        if kind == "model-driven":
+            steering = ModelDriven(scenario.num_antennas, matrix["grid_size"])
+            load_parameters(steering, state(weights, f"{name}/"))
+            transceiver: Transceiver = ModelDrivenTransceiver(
+                steering, *sectors, omega, symbols=qam(scenario.order)
+            )
+        else:
+            model = SectorAutoencoder(scenario.num_antennas, scenario.order, networks["width"])
+            load_parameters(model, state(weights, f"{name}/omega={omega:g}/"))
+            transceiver = SectorTransceiver(model, *sectors)
+        found.append(at_point(name, index, omega, transceiver))
+    return found
+
+
+def p3_systems(
+    scenario: P3Scenario, true: torch.Tensor, weights: Weights, draw: int
+) -> list[System]:
+    """Systems of P3 Fig. 3 at the end of their trainings, with the beam on the radar alone.
+
+    Args:
+        scenario: Scenario of P3.
+        true: ``[antennas]``, float64. True spacings of the array [wavelengths].
+        weights: Weights of ``p3-fig3``.
+        draw: Index of the array.
+
+    Returns:
+        The systems.
+    """
+    assumed = {"known": (0, true), "unknown": (0, scenario.nominal())}
+    for order in ("SL", "UL", "SL+UL"):
+        history = weights[f"{order}/{draw}"]
+        assumed[order] = (len(history) - 1, history[-1])
+    found = []
+    for name, (index, spacing) in assumed.items():
+        transceiver = scenario.transceiver(spacing)
+        beam, symbols = transceiver.beam(), transceiver.symbols
+        found.append(System(f"{name}/{draw}", index, 1.0, beam, symbols))
+    return found
+
+
+def only(systems: list[System], parameter: float) -> list[System]:
+    """Systems at one value of what is swept.
+
+    Args:
+        systems: All.
+        parameter: The value.
+
+    Returns:
+        Those at the value.
+    """
+    return [s for s in systems if s.parameter == parameter]

@@ -1,0 +1,1 @@
+"""What P1 ran, drew and claimed."""

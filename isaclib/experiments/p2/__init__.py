@@ -1,0 +1,1 @@
+"""What P2 ran, drew and claimed."""

@@ -1,0 +1,1 @@
+"""What P3 ran, drew and claimed."""

@@ -1,0 +1,1 @@
+"""What P4 ran, drew and claimed."""

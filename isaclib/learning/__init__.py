@@ -1,0 +1,1 @@
+"""Losses, building blocks of networks, and training on one simulated batch a step."""

@@ -1,0 +1,107 @@
+"""What the Lightning modules of all systems have in common: one simulated batch a step."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import nn
+
+from isaclib._progress import share
+from isaclib._validation import check_nonnegative_int, check_positive
+from isaclib.learning.training import LOG_EVERY, Schedule, train
+from isaclib.signal.noise import step_generator
+
+
+class StepTraining(LightningModule):
+    """Adam on batches that seed, stream and step index alone determine.
+
+    Args:
+        model: What is trained, in place.
+        stream: Name of the random stream, ``train/<stream>`` of :mod:`isaclib.signal.noise`.
+        seed: Seed of the training samples.
+        learning_rate: Adam's step size, positive.
+
+    Raises:
+        ValueError: If ``seed`` or ``learning_rate`` is out of range.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, stream: str, seed: int, learning_rate: float = 1e-3
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.stream = stream
+        self.seed = check_nonnegative_int("seed", seed)
+        self.learning_rate = check_positive("learning_rate", learning_rate)
+
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Simulate a batch and return its loss; each system has its own.
+
+        Args:
+            generator: Source of all randomness of the batch.
+
+        Returns:
+            ``[]``, float32. Loss.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define its loss")
+
+    def trained(self) -> Iterable[nn.Parameter]:
+        """Parameters that are trained; the others are frozen.
+
+        Returns:
+            All of the model's, unless a system says otherwise.
+        """
+        return self.model.parameters()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam on the trained parameters; the others are frozen."""
+        parameters = list(self.trained())
+        self.model.requires_grad_(False)
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+        return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
+
+    def training_step(self, step: int) -> torch.Tensor:
+        """Loss of one step, on samples that the step index alone determines.
+
+        Args:
+            step: Index of the mini-batch.
+
+        Returns:
+            ``[]``, float32. Loss.
+        """
+        loss = self.loss(step_generator(self.seed, f"train/{self.stream}", step, self.device))
+        if (step + 1) % LOG_EVERY == 0:
+            self.log("loss", loss)
+        return loss
+
+
+def train_stages(
+    stages: Mapping[str, StepTraining],
+    schedule: Schedule,
+    directory: Path,
+    *,
+    device: str = "cpu",
+    after: Callable[[str], None] | None = None,
+) -> None:
+    """Train one model in stages, or go on where an earlier call stopped.
+
+    Args:
+        stages: Module of each stage, in order, by its name. They share one model.
+        schedule: How long each stage is.
+        directory: Folder for the checkpoints, of this run alone; each stage has a folder in it.
+        device: ``"cpu"`` or ``"cuda"``.
+        after: Called with the name of each stage at its end, also of one that an earlier call
+            finished.
+
+    Raises:
+        ValueError: If ``device`` is not allowed.
+    """
+    for index, (name, module) in enumerate(stages.items()):
+        with share(index / len(stages), (index + 1) / len(stages)):
+            train(module, schedule, directory / name, device=device)
+        if after is not None:
+            after(name)
+    for module in stages.values():
+        module.model.requires_grad_(True)

@@ -1,0 +1,221 @@
+r"""Training on simulated data: step indices in, weights out, resumable at any moment.
+
+A run of ``steps`` steps is cut into blocks of :attr:`Schedule.block` steps, and a checkpoint is
+written after each. As every step draws its samples from a generator of its own
+(:func:`isaclib.signal.noise.step_generator`), repeating a block gives the same block: a run that
+was killed, even by SIGKILL, ends in the same weights, bit for bit, on the same machine.
+"""
+
+import contextlib
+import io
+import logging
+import signal
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.utils.data import DataLoader, Dataset
+
+from isaclib._files import write_atomically
+from isaclib._progress import report
+from isaclib._validation import check_one_of, check_positive_int
+
+CHECKPOINT = "last.ckpt"
+LOG_EVERY = 50
+"""Steps between two rows of the training log."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, and how often to write a checkpoint.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        block: Steps between two checkpoints; a killed run repeats at most so many.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If ``steps`` or ``block`` is not a positive integer.
+    """
+
+    steps: int
+    block: int = 250
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive_int("steps", self.steps)
+        check_positive_int("block", self.block)
+
+
+class _NextSteps(Dataset[int]):
+    """Indices of the steps that come next, read off the trainer when each is about to begin.
+
+    A checkpoint restores the trainer's step together with weights and optimizer, so the samples
+    always belong to the state that they train, wherever in a block Lightning goes on.
+    """
+
+    def __init__(self, trainer: Trainer, count: int) -> None:
+        self.trainer, self.count = trainer, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, _: int) -> int:
+        return self.trainer.global_step
+
+
+class StepIndices(LightningDataModule):
+    """A data set of step indices: the samples themselves are simulated inside the step.
+
+    Args:
+        block: Steps in one block, which is what Lightning calls an epoch.
+    """
+
+    def __init__(self, block: int) -> None:
+        super().__init__()
+        self.block = block
+
+    def train_dataloader(self) -> DataLoader[int]:
+        """Indices of one block.
+
+        Returns:
+            A loader of single integers, each the number of steps done when it is read.
+        """
+        if self.trainer is None:
+            raise RuntimeError("StepIndices must be attached to a trainer before it is read")
+        return DataLoader(_NextSteps(self.trainer, self.block), batch_size=None)
+
+
+class _BlockProgress(RichProgressBar):
+    """Lightning's progress bar, which would call a block an epoch of "-2"."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Block {current_epoch + 1}"
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are replaced as a whole, on any file system.
+
+    Lightning's own are written in the system's temporary folder and moved; where that is another
+    file system, the move is a copy, and a kill in the middle of it would cost the run.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint, or leave the one before.
+
+        Args:
+            checkpoint: What to write.
+            path: Where.
+            storage_options: Not used.
+        """
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), content.getvalue())
+
+
+class _Reporter(Callback):
+    """Tells a sweep's progress bar how far the training got, block by block."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        report(trainer.global_step / trainer.max_steps)
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice on hardware and data-loader workers out of the output."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+            # The loader reads the trainer's step: wherever it goes on, it is at the right one.
+            warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _interruptible(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C through as ``KeyboardInterrupt``: Lightning turns it into exit status 1."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def train(
+    module: LightningModule,
+    schedule: Schedule,
+    directory: Path | str,
+    *,
+    device: str = "cpu",
+) -> None:
+    """Train a module, or go on where an earlier call in the same directory was stopped.
+
+    What the module logs is in ``log/version_*/metrics.csv`` below ``directory``, a file a call.
+
+    Args:
+        module: What to train, in place. Its ``training_step`` is given the index of the step.
+        schedule: How long.
+        directory: Folder for the checkpoint and the log, of this run alone.
+        device: ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ValueError: If ``device`` is neither.
+    """
+    accelerator = {"cpu": "cpu", "cuda": "gpu"}[check_one_of("device", device, ("cpu", "cuda"))]
+    directory = Path(directory)
+    latest = directory / CHECKPOINT
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            dirpath=directory,
+            filename=CHECKPOINT.removesuffix(".ckpt"),
+            every_n_epochs=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+    ]
+    if schedule.progress:
+        callbacks.append(_BlockProgress())
+    with _quiet_lightning():
+        trainer = Trainer(
+            accelerator=accelerator,
+            devices=1,
+            # Steps alone end the training: Lightning counts an empty epoch when it resumes.
+            max_epochs=-1,
+            max_steps=schedule.steps,
+            plugins=[_AtomicCheckpoints()],
+            callbacks=callbacks,
+            logger=CSVLogger(directory, name="log"),
+            enable_model_summary=False,
+            enable_progress_bar=schedule.progress,
+            log_every_n_steps=min(schedule.block, LOG_EVERY),
+            num_sanity_val_steps=0,
+        )
+        with _interruptible(trainer):
+            trainer.fit(
+                module,
+                datamodule=StepIndices(schedule.block),
+                ckpt_path=latest if latest.exists() else None,
+                weights_only=True,
+            )

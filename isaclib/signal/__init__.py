@@ -1,0 +1,1 @@
+"""What is sent, and by which array: noise, arrays, sectors, symbols, subcarriers and beams."""

@@ -1,0 +1,1 @@
+"""The end-to-end autoencoder of P1 and its training."""

@@ -1,0 +1,236 @@
+r"""Training of the P1 autoencoder: losses of each stage, Lightning module, sequential schedule."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from isaclib._validation import check_one_of, check_range
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.learning import losses
+from isaclib.learning.networks import as_real
+from isaclib.learning.step_training import StepTraining, train_stages
+from isaclib.learning.training import Schedule
+from isaclib.signal.noise import step_generator
+from isaclib.systems.autoencoder.model import SEQUENTIAL, TRAINED, Autoencoder, Stage
+
+AngleUnit = losses.AngleUnit
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One training stage of P1 Sec. IV-C.
+
+    Attributes:
+        stage: What the radar loss is: ``"angle"`` the mean squared error, ``"uncertainty"`` the
+            second term of Eq. (6), ``"presence"`` the detection loss, ``"joint"`` all of Eq. (6).
+        radar_weight: Hyper-parameter omega_r in [0, 1].
+        batch: Samples a step, at least 2.
+        angle_unit: Unit of the angle in the mean squared error. P1 does not say; the unit scales
+            this loss by 3283 against the communication loss. The other losses do not depend on it.
+    """
+
+    stage: Stage
+    radar_weight: float
+    batch: int
+    angle_unit: AngleUnit = "deg"
+
+    def __post_init__(self) -> None:
+        """Check the description."""
+        check_one_of("stage", self.stage, tuple(TRAINED))
+        check_one_of("angle_unit", self.angle_unit, ("deg", "rad"))
+        check_range("radar_weight", self.radar_weight, 0, 1)
+        if not isinstance(self.batch, int) or self.batch < 2:
+            raise ValueError(f"batch must be an integer of at least 2, got {self.batch!r}")
+
+
+def stage_loss(
+    model: Autoencoder,
+    radar: RadarChannel,
+    communication: CommunicationChannel,
+    objective: Objective,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Simulate one mini-batch and return its loss, P1 Eq. (8).
+
+    Args:
+        model: The six networks.
+        radar: Radar channel.
+        communication: Communication channel.
+        objective: Stage, weight and batch size.
+        generator: Source of all randomness of the batch.
+
+    Returns:
+        ``[]``, float32. Loss, differentiable for the networks.
+    """
+    batch, weight = objective.batch, objective.radar_weight
+    constellation, beam = model.constellation(), model.beam()
+    messages = torch.randint(model.order, (batch,), generator=generator, device=generator.device)
+    symbols = constellation[messages]
+    zero = beam.real.new_zeros(())
+    radar_part = communication_part = zero
+    if weight < 1:
+        received, csi = communication(beam, symbols, communication.draw(batch, generator))
+        scores = model.decode(received, csi)
+        communication_part = losses.categorical_cross_entropy(scores, messages)
+    if weight > 0:
+        radar_part = _radar_loss(model, radar, objective, (beam, symbols), generator)
+    return losses.isac_loss(radar_part, communication_part, weight)
+
+
+def _radar_loss(
+    model: Autoencoder,
+    channel: RadarChannel,
+    objective: Objective,
+    transmission: tuple[torch.Tensor, torch.Tensor],
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Radar loss of a stage for a transmitted beam and symbols.
+
+    Targets are present with probability 1/2. Which samples have one does not matter, only how
+    many: these come first, and the others, which are noise alone, are drawn only where a loss
+    looks at them. At least one sample is of each kind, which matters for tiny batches alone.
+    """
+    beam, symbols = transmission
+    batch, stage, p_present = objective.batch, objective.stage, 0.5
+    coins = torch.rand(batch, generator=generator, device=generator.device)
+    hits = min(max(int((coins < p_present).sum()), 1), batch - 1)
+    realization = channel.draw(hits, generator, present=True)
+    echo = as_real(channel(beam, symbols[:hits], realization))
+    theta = realization.theta
+    if stage == "angle":
+        estimate = model.estimate_angle(echo)
+        return p_present * losses.mean_squared_error(estimate, theta, objective.angle_unit)
+    if stage == "uncertainty":
+        estimate, sigma = model.estimate_angle(echo), model.estimate_sigma(echo)
+        return p_present * losses.gaussian_nll(estimate, sigma, theta)
+    absent = channel.draw(batch - hits, generator, present=False).noise
+    present = torch.arange(batch, device=echo.device) < hits
+    detection = losses.binary_cross_entropy(
+        model.detect(torch.cat([echo, as_real(absent)])), present
+    )
+    if stage == "presence":
+        return detection
+    regression = losses.gaussian_nll(model.estimate_angle(echo), model.estimate_sigma(echo), theta)
+    return losses.radar_nll(detection, regression, p_present)
+
+
+def training_generator(
+    seed: int, stage: Stage, step: int, device: torch.device | str
+) -> torch.Generator:
+    """Generator of one training step: stream ``train/<stage>`` of :mod:`isaclib.signal.noise`.
+
+    Args:
+        seed: Seed of the run.
+        stage: Training stage.
+        step: Index of the mini-batch within the stage.
+        device: Device to draw on.
+
+    Returns:
+        The generator.
+    """
+    return step_generator(seed, f"train/{stage}", step, device)
+
+
+class AutoencoderTraining(StepTraining):
+    """Lightning module of one training stage.
+
+    Args:
+        model: The six networks, trained in place.
+        radar: Radar channel.
+        communication: Communication channel.
+        objective: Stage, radar weight and batch size.
+        seed: Seed of the training samples.
+        learning_rate: Adam's step size, positive.
+    """
+
+    model: Autoencoder
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        radar: RadarChannel,
+        communication: CommunicationChannel,
+        objective: Objective,
+        *,
+        seed: int,
+        learning_rate: float = 0.01,
+    ) -> None:
+        super().__init__(model, stream=objective.stage, seed=seed, learning_rate=learning_rate)
+        self.radar, self.communication = radar, communication
+        self.objective = objective
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """Parameters of the networks of the stage; the others are frozen."""
+        return self.model.trained_parameters(self.objective.stage)
+
+    def loss(self, generator: torch.Generator) -> torch.Tensor:
+        """Loss of one batch, see :func:`stage_loss`.
+
+        Args:
+            generator: Source of all randomness of the batch.
+
+        Returns:
+            ``[]``, float32. Loss.
+        """
+        return stage_loss(self.model, self.radar, self.communication, self.objective, generator)
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """All stages of one autoencoder.
+
+    Attributes:
+        radar_weight: Hyper-parameter omega_r in [0, 1].
+        stages: Stages in order, :data:`SEQUENTIAL` in P1 or ``("joint",)``.
+        steps: Steps a stage.
+        batch: Samples a step.
+        learning_rate: Adam's step size.
+        angle_unit: Unit of the angle in the mean squared error, see :class:`Objective`.
+    """
+
+    radar_weight: float
+    stages: tuple[Stage, ...] = SEQUENTIAL
+    steps: int = 2000
+    batch: int = 10_000
+    learning_rate: float = 0.01
+    angle_unit: AngleUnit = "deg"
+
+
+def train_autoencoder(
+    model: Autoencoder,
+    radar: RadarChannel,
+    communication: CommunicationChannel,
+    plan: TrainingPlan,
+    directory: Path,
+    *,
+    seed: int,
+    device: str = "cpu",
+    progress: bool = False,
+) -> None:
+    """Train an autoencoder through all stages of a plan, or go on where an earlier call stopped.
+
+    Args:
+        model: The six networks, in their initial state; trained in place.
+        radar: Radar channel.
+        communication: Communication channel.
+        plan: Stages, weight and lengths.
+        directory: Folder for the checkpoints, of this run alone.
+        seed: Seed of the training samples.
+        device: ``"cpu"`` or ``"cuda"``.
+        progress: Whether to show a progress bar.
+    """
+    stages: dict[str, StepTraining] = {
+        stage: AutoencoderTraining(
+            model,
+            radar,
+            communication,
+            Objective(stage, plan.radar_weight, plan.batch, plan.angle_unit),
+            seed=seed,
+            learning_rate=plan.learning_rate,
+        )
+        for stage in plan.stages
+    }
+    train_stages(stages, Schedule(plan.steps, progress=progress), directory, device=device)

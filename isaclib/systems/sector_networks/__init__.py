@@ -1,0 +1,1 @@
+"""The neural competitor of P2: networks that are told the sectors, and their training."""

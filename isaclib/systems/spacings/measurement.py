@@ -1,0 +1,245 @@
+r"""Measurement of P3's transceivers: misdetection, position error, symbol errors.
+
+The statistic and the position estimate need an echo only where the receiver correlates it: in the
+span of the delay vectors of the range sector, and in that of the steering vectors that the receiver
+assumes for the angular sector. Both are small, so test echoes are simulated there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from isaclib.channels.multitap import MultitapChannel
+from isaclib.channels.ofdm import OfdmRadarChannel, Targets
+from isaclib.metrics import (
+    DetectionProbability,
+    Estimate,
+    FalseAlarmProbability,
+    Mean,
+    RootMeanSquare,
+)
+from isaclib.receivers.angle_delay.reference import Estimate as MapEstimate
+from isaclib.receivers.angle_delay.reference import position
+from isaclib.receivers.angle_delay.search import MapSearch
+from isaclib.receivers.ratio_test import Threshold, threshold
+from isaclib.signal.arrays import steering_vector
+from isaclib.signal.ofdm import DelayBasis
+from isaclib.signal.sectors import Windows
+from isaclib.signal.subspace import spanning_basis
+from isaclib.systems.spacings.model import ArrayTransceiver
+from isaclib.systems.transceiver import Calibration, Measurement
+
+
+class SensingReceiver:
+    """The sensing receiver of a transceiver, with echoes in the smallest basis.
+
+    Args:
+        transceiver: Whose receiver.
+        radar: Radar channel.
+        basis: Delay basis.
+        device: Where to simulate.
+
+    Raises:
+        ValueError: If the basis does not fit the channel, or the sector holds no grid angle.
+    """
+
+    def __init__(
+        self,
+        transceiver: ArrayTransceiver,
+        radar: OfdmRadarChannel,
+        basis: DelayBasis,
+        *,
+        device: str = "cpu",
+    ) -> None:
+        grid, windows = transceiver.search, transceiver.windows()
+        rows = grid.angles[int(windows.start) : int(windows.stop)]
+        steering = steering_vector(rows, transceiver.positions.double())
+        self.radar, self.basis, self.device = radar, basis, device
+        self.positions = transceiver.positions.to(device)
+        self.angles = spanning_basis(steering)[0].to(device)
+        self.windows = Windows(windows.start.to(device), windows.stop.to(device))
+        self.search = MapSearch(grid, basis, device=device)
+
+    def statistics(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Detection statistics without a target.
+
+        Args:
+            count: How many.
+            generator: Source of randomness.
+
+        Returns:
+            ``[count]``, float32 [sqrt(noise power)].
+        """
+        silence = torch.zeros(len(self.positions), dtype=torch.complex64, device=self.device)
+        targets = self.radar.draw(count, generator, present=False)
+        return self.sense(silence, targets, generator, place=False).statistic
+
+    def sense(
+        self,
+        beam: torch.Tensor,
+        targets: Targets,
+        generator: torch.Generator,
+        *,
+        place: bool = True,
+    ) -> MapEstimate:
+        """Statistics and position estimates of simulated echoes.
+
+        Args:
+            beam: ``[antennas]``, complex64. Beam that illuminates the targets.
+            targets: The targets.
+            generator: Source of the noise.
+            place: Whether positions matter; if not, they are those of the map's maximum.
+
+        Returns:
+            The estimates.
+        """
+        echo = self.radar.in_basis(beam, targets, self.basis, generator, angles=self.angles)
+        run = self.search.estimate if place else self.search.maximum
+        return run(echo, self.positions, self.windows, angles=self.angles)
+
+
+@torch.no_grad()
+def calibrate_array(
+    transceiver: ArrayTransceiver,
+    radar: OfdmRadarChannel,
+    basis: DelayBasis,
+    measurement: Measurement,
+) -> Calibration:
+    """Set the threshold of a sensing receiver, and check it on other samples.
+
+    Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
+
+    Args:
+        transceiver: Whose sensing receiver.
+        radar: Radar channel.
+        basis: Delay basis.
+        measurement: Sample count, false-alarm probability, seed and device.
+
+    Returns:
+        Threshold and false-alarm probability.
+    """
+    receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
+
+    def statistics(stream: str) -> Iterator[torch.Tensor]:
+        for generator in measurement.blocks(stream):
+            yield receiver.statistics(measurement.block, generator)
+
+    level = threshold(torch.cat(list(statistics("threshold"))), measurement.p_fa)
+    metric = FalseAlarmProbability().to(measurement.device)
+    for statistic in statistics("absent"):
+        metric.update(statistic > level.value, torch.zeros_like(statistic, dtype=torch.bool))
+    return Calibration(level, metric.estimate())
+
+
+@dataclass(frozen=True)
+class SensingPerformance:
+    """What a measurement of the sensing receiver found.
+
+    Attributes:
+        p_md: Misdetection probability.
+        p_fa: False-alarm probability on samples other than those that set the threshold.
+        position: Position RMSE of detected targets [m].
+        angle: Their angle RMSE [rad].
+        distance: Their range RMSE [m].
+        threshold: Detection threshold with its interval.
+    """
+
+    p_md: Estimate
+    p_fa: Estimate
+    position: Estimate
+    angle: Estimate
+    distance: Estimate
+    threshold: Threshold
+
+
+@dataclass
+class _Metrics:
+    """Metrics of one measurement, on its device."""
+
+    p_d: DetectionProbability = field(default_factory=DetectionProbability)
+    position: RootMeanSquare = field(default_factory=RootMeanSquare)
+    angle: RootMeanSquare = field(default_factory=RootMeanSquare)
+    distance: RootMeanSquare = field(default_factory=RootMeanSquare)
+
+    def to(self, device: str) -> "_Metrics":
+        for metric in (self.p_d, self.position, self.angle, self.distance):
+            metric.to(device)
+        return self
+
+
+@torch.no_grad()
+def measure_sensing(
+    transceiver: ArrayTransceiver,
+    radar: OfdmRadarChannel,
+    basis: DelayBasis,
+    measurement: Measurement,
+    calibration: Calibration | None = None,
+) -> SensingPerformance:
+    """Measure how well a transceiver detects targets and tells where they are.
+
+    Two transceivers measured with the same seed meet the same targets and gains. The noise is the
+    same in distribution only, as it is drawn in the basis of each receiver.
+
+    Args:
+        transceiver: What to measure.
+        radar: Radar channel.
+        basis: Delay basis.
+        measurement: Sample count, false-alarm probability, seed and device.
+        calibration: Operating point of the same sensing receiver from an earlier
+            :func:`calibrate_array`; found here if not given.
+
+    Returns:
+        All metrics with their confidence intervals.
+    """
+    calibration = calibration or calibrate_array(transceiver, radar, basis, measurement)
+    receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
+    beam = transceiver.beam().to(measurement.device)
+    metrics = _Metrics().to(measurement.device)
+    for generator in measurement.blocks("present"):
+        targets = radar.draw(measurement.block, generator, present=True)
+        found = receiver.sense(beam, targets, generator)
+        declared = found.statistic > calibration.threshold.value
+        metrics.p_d.update(declared, targets.present)
+        error = position(found.angle, found.distance) - position(targets.theta, targets.distance)
+        metrics.position.update(torch.linalg.vector_norm(error, dim=-1)[declared])
+        metrics.angle.update((found.angle - targets.theta)[declared])
+        metrics.distance.update((found.distance - targets.distance)[declared])
+    return SensingPerformance(
+        p_md=metrics.p_d.estimate().complement(),
+        p_fa=calibration.p_fa,
+        position=metrics.position.estimate(),
+        angle=metrics.angle.estimate(),
+        distance=metrics.distance.estimate(),
+        threshold=calibration.threshold,
+    )
+
+
+@torch.no_grad()
+def measure_symbols(
+    transceiver: ArrayTransceiver, channel: MultitapChannel, measurement: Measurement
+) -> Estimate:
+    """Symbol error rate (SER) of a transceiver.
+
+    The subcarriers of an OFDM symbol share taps and angle, so their errors come together: the
+    interval is that of independent OFDM symbols.
+
+    Args:
+        transceiver: What to measure.
+        channel: Communication channel.
+        measurement: Number of OFDM symbols, seed and device.
+
+    Returns:
+        The mean share of wrong symbols, counted in OFDM symbols.
+    """
+    metric = Mean().to(measurement.device)
+    symbols = transceiver.symbols.to(measurement.device)
+    beam = transceiver.beam().to(measurement.device)
+    shape = (measurement.block, channel.subcarriers.count)
+    for generator in measurement.blocks("communication"):
+        messages = torch.randint(len(symbols), shape, generator=generator, device=generator.device)
+        realization = channel.draw(measurement.block, generator)
+        received, csi = channel(beam, symbols[messages], realization)
+        decided = transceiver.decide(received, csi)
+        metric.update((decided != messages).double().mean(dim=-1))
+    return metric.estimate()

@@ -1,0 +1,314 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from isaclib.channels.ofdm import OfdmRadarChannel, Targets, planes
+from isaclib.receivers.angle_delay.peak import AngleCells, DelayCells, cell_size
+from isaclib.receivers.angle_delay.reference import (
+    AngleDelayGrid,
+    baseline_grid,
+    literal_estimate,
+    training_grid,
+)
+from isaclib.receivers.angle_delay.search import MapSearch
+from isaclib.signal.arrays import Sector, element_positions, steering_vector
+from isaclib.signal.modulation import psk
+from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
+from isaclib.signal.sectors import RandomSectors, SectorBatch, Windows, grid_windows
+from isaclib.signal.subspace import spanning_basis
+
+K = 16
+TRUE = element_positions(K, spacing=0.52, reference="center")
+ASSUMED = element_positions(K, reference="center")
+SUBCARRIERS, RANGES = Subcarriers(32, 1e6), RangeSector(0, 60)
+GRID = training_grid(K, SUBCARRIERS, RANGES, num_angles=180, num_distances=70)
+BASIS = delay_basis(SUBCARRIERS, RANGES, tolerance=1e-20)
+RADAR = OfdmRadarChannel(TRUE, Sector(-40, -20), RANGES, SUBCARRIERS, 15.0)
+
+
+def generator(name):
+    return step_generator(0, name, 0)
+
+
+def sorted_sectors(count):
+    found = RandomSectors().draw(count, generator("sectors"))
+    order = torch.argsort(found.min + found.max)
+    return SectorBatch(found.min[order], found.max[order])
+
+
+class Trial:
+    """The same echoes for the literal computation and for the fast one."""
+
+    def __init__(self, count=150, present=True, grid=GRID, sector=None):
+        radar, sectors = RADAR, None if sector else sorted_sectors(count)
+        self.windows = grid_windows(grid.angles, sector or sectors)
+        t = radar.draw(count, generator("targets"), present=present, sectors=sectors)
+        self.targets = Targets(t.theta.double(), t.distance.double(), t.gain.cdouble(), t.present)
+        self.noise = radar.noise(count, generator("noise")).cdouble()
+        points = psk(4).cdouble()
+        messages = torch.randint(4, (count, radar.subcarriers.count), generator=generator("x"))
+        self.symbols = (points / points.abs())[messages]
+        self.radar, self.grid = radar, grid
+
+    def beams(self, positions):
+        """Beams that depend on the assumed positions, one a sample."""
+        middle = ((self.windows.start + self.windows.stop) // 2).expand(len(self.noise))
+        steering = steering_vector(self.grid.angles[middle], positions)
+        return (steering.conj() / math.sqrt(len(positions))).to(self.noise.dtype)
+
+    def literal(self, positions):
+        echo = self.radar(self.beams(positions), self.symbols, self.targets, self.noise)
+        filtered = reciprocal_filter(echo, self.symbols)
+        return literal_estimate(
+            filtered, positions, self.grid, self.radar.subcarriers, self.windows
+        )
+
+    def echo(self, positions, basis=BASIS, angles=None):
+        projected = basis.project(reciprocal_filter(self.noise, self.symbols))
+        if angles is not None:
+            projected = angles.mH @ projected
+        echo = self.radar.in_basis(
+            self.beams(positions), self.targets, basis, generator("unused"), angles=angles
+        )
+        return replace(echo, noise=lambda part: planes(projected[part]))
+
+    def fast(self, positions, output="position", **options):
+        search = MapSearch(self.grid, BASIS, dtype=torch.float64, **options)
+        return search.differentiable(self.echo(positions), positions, self.windows, output)
+
+
+def loss_of(found, targets, output, samples):
+    if output == "maximum":
+        return -(found.statistic * samples).sum()
+    error = (found.angle - targets.theta).square() * 100
+    return ((error + (found.distance - targets.distance).square()) * samples).sum()
+
+
+# The same numbers as the literal computation, on the same noise
+
+
+@pytest.mark.parametrize("output", ["position", "maximum"])
+@pytest.mark.parametrize("assumed", [TRUE, ASSUMED], ids=["known", "unknown"])
+@pytest.mark.parametrize("chunk", [1, 64, 1000])
+def test_estimates_and_gradients_are_those_of_the_whole_map(output, assumed, chunk):
+    trial = Trial(60 if chunk == 1 else 150, present=True if output == "position" else None)
+    results = []
+    for compute in (trial.literal, lambda p: trial.fast(p, output, chunk=chunk)):
+        positions = assumed.clone().requires_grad_()
+        results.append((compute(positions), positions))
+    (literal, first), (fast, second) = results
+    same = (literal.statistic - fast.statistic).abs() < 1e-6 * literal.statistic
+    assert float(same.double().mean()) > 0.98
+    if output == "position":
+        torch.testing.assert_close(fast.angle[same], literal.angle[same], atol=1e-7, rtol=0)
+        torch.testing.assert_close(fast.distance[same], literal.distance[same], atol=1e-5, rtol=0)
+    for found in (literal, fast):
+        loss_of(found, trial.targets, output, same.double()).backward()
+    error = torch.linalg.vector_norm(second.grad - first.grad)
+    assert float(error) < 1e-4 * float(torch.linalg.vector_norm(first.grad))
+
+
+def test_single_precision_says_the_same():
+    trial = Trial(present=True)
+    literal = trial.literal(TRUE)
+    t = trial.targets
+    trial.targets = Targets(
+        t.theta.float(), t.distance.float(), t.gain.to(torch.complex64), t.present
+    )
+    trial.noise, trial.symbols = trial.noise.cfloat(), trial.symbols.cfloat()
+    single = trial.echo(TRUE)
+    assert single.spectral.dtype == torch.float32
+    found = MapSearch(GRID, BASIS).estimate(single, TRUE, trial.windows)
+    assert found.statistic.dtype == torch.float32
+    same = (literal.statistic - found.statistic).abs() < 1e-4 * literal.statistic
+    assert float(same.double().mean()) > 0.98
+    for first, second, scale in zip(literal, found, (1e3, 1, 60), strict=True):
+        torch.testing.assert_close(second[same].double(), first[same], atol=1e-4 * scale, rtol=0)
+
+
+def test_without_a_gradient_the_estimates_are_the_same():
+    trial = Trial(present=None)
+    search = MapSearch(GRID, BASIS, dtype=torch.float64)
+    plain = search.estimate(trial.echo(TRUE), TRUE, trial.windows)
+    peak = search.maximum(trial.echo(TRUE), TRUE, trial.windows)
+    first, second = (trial.fast(TRUE, output) for output in ("position", "maximum"))
+    for found, expected in ((plain, first), (peak, second)):
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_a_window_of_one_point_is_the_maximum():
+    """As the baseline has it, on a grid so fine that its cells have many points."""
+    sector = Sector(-40, -20)
+    grid = baseline_grid(sector, RANGES, num_angles=200, num_distances=160)
+    trial = Trial(grid=grid, sector=sector)
+    search = MapSearch(grid, BASIS, dtype=torch.float64)
+    assert search.delays.size > 3
+    literal = trial.literal(TRUE)
+    for compute in (search.maximum, search.estimate):
+        found = compute(trial.echo(TRUE), TRUE, trial.windows)
+        same = (literal.statistic - found.statistic).abs() < 1e-6 * literal.statistic
+        assert float(same.double().mean()) > 0.98
+        torch.testing.assert_close(found.angle[same], literal.angle[same])
+        torch.testing.assert_close(found.distance[same], literal.distance[same])
+
+
+def test_a_basis_of_the_sectors_angles_is_enough():
+    """The statistic needs the echo only in the span of the sector's steering vectors."""
+    trial = Trial(present=None, sector=Sector(-40, -20))
+    rows = slice(int(trial.windows.start), int(trial.windows.stop))
+    side = spanning_basis(steering_vector(GRID.angles[rows], TRUE), tolerance=1e-20)[0]
+    assert side.shape[1] < K
+    search = MapSearch(GRID, BASIS, dtype=torch.float64)
+    for compute in (search.estimate, search.maximum):
+        whole = compute(trial.echo(TRUE), TRUE, trial.windows)
+        part = compute(trial.echo(TRUE, angles=side), TRUE, trial.windows, angles=side)
+        for one, other in zip(part, whole, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
+
+
+# The search
+
+
+@pytest.mark.parametrize(
+    ("present", "allowed"), [(True, 0.005), (False, 0.01)], ids=["targets", "noise"]
+)
+def test_the_search_misses_few_maxima_at_the_size_of_p3(present, allowed):
+    """Against every grid point in the sector; what is missed is a lobe about as high."""
+    subcarriers, ranges, count = Subcarriers(), RangeSector(), 600
+    grid = training_grid(64, subcarriers, ranges)
+    basis = delay_basis(subcarriers, ranges)
+    positions = element_positions(64, reference="center")
+    radar = OfdmRadarChannel(positions, Sector(-40, -20), ranges, subcarriers, 15.0)
+    windows = grid_windows(grid.angles, radar.sector)
+    beam = steering_vector(torch.tensor(-0.5), positions).conj() / 8
+    targets = radar.draw(count, generator("targets"), present=present)
+    echo = radar.in_basis(beam, targets, basis, generator("noise"))
+    found = MapSearch(grid, basis).maximum(echo, positions, windows)
+    again = radar.in_basis(beam, targets, basis, generator("noise"))
+    rows = steering_vector(grid.angles[int(windows.start) : int(windows.stop)], positions)
+    columns = basis.signature(grid.distances).to(torch.complex64).T
+    exact = []
+    for first in range(0, count, 64):
+        samples = torch.complex(*again.samples(slice(first, min(first + 64, count))).unbind(1))
+        exact.append((rows.conj().to(samples) @ samples @ columns).abs().flatten(1).amax(1))
+    ratio = found.statistic / torch.cat(exact)
+    assert float(ratio.max()) < 1 + 1e-5
+    assert float((ratio < 1 - 1e-5).double().mean()) <= allowed
+    assert float(ratio.min()) > 0.85
+
+
+@pytest.mark.parametrize("points", [0.5, 3.0, 4.9, 7.2, 64.0])
+def test_cells_keep_every_point_near_their_middle(points):
+    size = cell_size(points)
+    assert size % 2 == 1
+    assert (size // 2) / points <= 0.21
+    assert (size // 2 + 1) / points > 0.21
+
+
+@pytest.mark.parametrize("num_distances", [69, 70, 71, 73])
+def test_cells_hold_every_column_once(num_distances):
+    grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=180, num_distances=num_distances)
+    cells = DelayCells(grid, BASIS, dtype=torch.float64, device="cpu")
+    assert cells.size > 1
+    flat = cells.cells.transpose(0, 1).flatten(1)
+    expected = BASIS.signature(grid.distances).T
+    torch.testing.assert_close(flat[:, :num_distances], expected)
+    assert not flat[:, num_distances:].any()
+
+
+@pytest.mark.parametrize("num_angles", [178, 179, 180])
+def test_cells_hold_every_row(num_angles):
+    grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=num_angles, num_distances=70)
+    steering = steering_vector(grid.angles, TRUE).conj()
+    cells = AngleCells(grid.angles, float(TRUE[-1] - TRUE[0]), steering, 20)
+    assert cells.size > 1
+    real = cells.cells.view(-1, 2, 2 * K)[:num_angles]
+    torch.testing.assert_close(torch.complex(real[:, 0, :K], -real[:, 0, K:]), steering)
+    torch.testing.assert_close(torch.complex(real[:, 1, K:], real[:, 1, :K]), steering)
+
+
+@pytest.mark.parametrize("edge", [0, 179])
+@pytest.mark.parametrize("distance", [0.0, 60.0])
+def test_windows_end_with_the_grid_and_the_sector(edge, distance):
+    """A target in a corner of the map, in a sector of a few rows."""
+    trial = Trial(8)
+    theta = GRID.angles[edge] * 0.999
+    trial.windows = Windows(torch.tensor([max(edge - 3, 0)]), torch.tensor([min(edge + 4, 180)]))
+    trial.targets = Targets(
+        theta.expand(8),
+        torch.full((8,), distance, dtype=torch.float64),
+        torch.full((8,), 20 + 5j),
+        torch.ones(8, dtype=torch.bool),
+    )
+    beams = (steering_vector(theta, TRUE).conj() / 4).expand(8, -1)
+    trial.beams = lambda positions: beams
+    literal, fast = trial.literal(TRUE), trial.fast(TRUE)
+    for one, other in zip(fast, literal, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
+
+
+def test_the_order_of_the_samples_does_not_matter():
+    trial = Trial(100)
+    order = torch.randperm(100, generator=generator("order"))
+    echo = trial.echo(TRUE)
+    search = MapSearch(GRID, BASIS, dtype=torch.float64)
+    straight = search.estimate(echo, TRUE, trial.windows)
+    noise = echo.noise(slice(0, 100))
+    mixed = replace(
+        echo,
+        amplitude=echo.amplitude[order],
+        spatial=echo.spatial[order],
+        spectral=echo.spectral[order],
+        noise=lambda part: noise[order[part]],
+    )
+    windows = Windows(trial.windows.start[order], trial.windows.stop[order])
+    found = search.estimate(mixed, TRUE, windows)
+    for one, other in zip(found, straight, strict=True):
+        torch.testing.assert_close(one, other[order])
+
+
+# Bad input
+
+
+def test_windows_of_another_batch_are_refused():
+    trial = Trial(9)
+    windows = Windows(trial.windows.start[:5], trial.windows.stop[:5])
+    match = "windows must be one for all samples or one for each of 9, got 5"
+    with pytest.raises(ValueError, match=match):
+        MapSearch(GRID, BASIS).estimate(trial.echo(TRUE), TRUE, windows)
+
+
+@pytest.mark.parametrize("chunk", [0, -3])
+def test_a_chunk_has_samples(chunk):
+    with pytest.raises(ValueError, match=f"chunk must be an integer >= 1, got {chunk}"):
+        MapSearch(GRID, BASIS, chunk=chunk)
+
+
+def test_an_output_without_a_gradient_is_refused():
+    trial = Trial(3)
+    search = MapSearch(GRID, BASIS, dtype=torch.float64)
+    match = "output must be one of 'position', 'maximum', got 'angle'"
+    with pytest.raises(ValueError, match=match):
+        search.differentiable(trial.echo(TRUE), TRUE, trial.windows, "angle")
+
+
+def test_a_window_larger_than_the_grid_is_refused_before_any_search():
+    with pytest.raises(ValueError, match="half_distances"):
+        MapSearch(AngleDelayGrid(GRID.angles, GRID.distances[:5], 7, 4), BASIS)
+
+
+def test_noise_alone_has_no_slope_for_the_amplitude_of_absent_targets():
+    trial = Trial(20, present=False)
+    positions = ASSUMED.clone().requires_grad_()
+    found = trial.fast(positions, "maximum")
+    (gradient,) = torch.autograd.grad(found.statistic.sum(), positions)
+    assert bool(torch.isfinite(gradient).all())
+    assert float(gradient.abs().max()) > 0
+    beams = complex_normal((20, K), generator=generator("f"), dtype=torch.cdouble).requires_grad_()
+    trial.beams = lambda positions: beams
+    trial.fast(TRUE, "maximum").statistic.sum().backward()
+    assert not beams.grad.any()
