@@ -49,10 +49,11 @@ $(BUILT): $(READY) $(BOOK_SOURCES)
 test: $(READY) $(BUILT)  ## run all tests: the library, the chapters' twins (nbval), the site in a browser
 	$(BIN)/python -m pytest --nbval tests chapters
 
-lint: $(READY)  ## check style and types (ruff, mypy)
+lint: $(READY)  ## check style, types and who imports whom (ruff, mypy, import-linter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(READY)  ## let ruff format the code and mend what it can
 	$(BIN)/ruff check --fix .

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from isaclib.experiments import FigureSpec
-    from isaclib.experiments.claims import Claim, Verdict
+    from isaclib.experiments.engine.claims import Claim, Verdict
+    from isaclib.experiments.engine.figures import FigureSpec
     from isaclib.experiments.engine.results import Result, ResultError
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -96,8 +96,8 @@ def list_figures(results: Results = None) -> None:
     """List every figure, its presets, and what is stored of it."""
     from rich.table import Table
 
-    from isaclib.experiments import figures
     from isaclib.experiments.engine.results import results_directory
+    from isaclib.experiments.registry import figures
 
     table = Table("figure", "title", "presets", "stored")
     for spec in figures().values():
@@ -135,25 +135,25 @@ def run(  # noqa: PLR0917 - one argument an option is how typer works
     ] = False,
 ) -> None:
     """Run figures and store their results; stopped runs can be resumed."""
-    from isaclib.experiments import figure
-    from isaclib.experiments.engine import runs as _runs
+    from isaclib.experiments.engine import runs as engine
     from isaclib.experiments.engine.results import results_directory
     from isaclib.experiments.engine.sweep import Sweep
+    from isaclib.experiments.registry import figure
 
     with stop_signals():
         folder = results_directory(results)
         sweep = Sweep(workers=workers, scheduler=scheduler)
         specs = [figure(name) for name in dict.fromkeys(figures)]
-        chosen = _runs.resolve_device(device)
-        runs = _runs.runs_directory(folder, state)
+        chosen = engine.resolve_device(device)
+        runs = engine.runs_directory(folder, state)
         requests = [
-            _runs.Request(spec, preset, seed, chosen, folder, runs, resume) for spec in specs
+            engine.Request(spec, preset, seed, chosen, folder, runs, resume) for spec in specs
         ]
         for request in requests:
-            _runs.check_request(request, overwrite)
+            engine.check_request(request, overwrite)
         for request in requests:
             _note(f"{request.spec.id}: {request.spec.title} ({preset}, seed {seed}, {chosen})")
-            typer.echo(_runs.run(request, sweep))
+            typer.echo(engine.run(request, sweep))
 
 
 @app.command()
@@ -166,11 +166,11 @@ def show(
     results: Results = None,
 ) -> None:
     """Draw a stored result to a file and print its path."""
-    from isaclib import experiments
     from isaclib._files import write_atomically
+    from isaclib.experiments import registry
     from isaclib.experiments.engine.results import load_result, results_directory
 
-    spec = experiments.figure(figure)
+    spec = registry.figure(figure)
     target = output or Path(f"{figure}.png")
     if target.suffix.lower() not in FORMATS:
         raise ValueError(f"output must end in one of {', '.join(FORMATS)}, got '{target}'")
@@ -190,7 +190,8 @@ def claims(
     """
     import json
 
-    from isaclib.experiments.claims import Verdict, evaluate, report
+    from isaclib.experiments.claims import evaluate, report
+    from isaclib.experiments.engine.claims import Verdict
     from isaclib.experiments.engine.results import results_directory
 
     folder = results_directory(results)
@@ -229,7 +230,7 @@ def cifar10(
     ] = None,
 ) -> None:
     """Download CIFAR-10 (170 MB), or adopt a copy, check it, and print where it is."""
-    from isaclib.data import cifar10 as _datasets
+    from isaclib.data import cifar10 as archive
     from isaclib.data.images import DESCRIPTIONS, FOLDER, data_directory
 
     if source and url:
@@ -238,10 +239,10 @@ def cifar10(
     try:
         with stop_signals():
             if source:
-                found = _datasets.adopt(source, root, _datasets.CIFAR10)
+                found = archive.adopt(source, root, archive.CIFAR10)
             else:
-                found = _datasets.present(root, _datasets.CIFAR10) or _datasets.download(
-                    root, url, _datasets.CIFAR10
+                found = archive.present(root, archive.CIFAR10) or archive.download(
+                    root, url, archive.CIFAR10
                 )
     except Interrupted as error:
         _complain(f"{error}; nothing is kept of what was not finished")
@@ -303,7 +304,7 @@ def _print_claims(outcomes: Sequence[tuple[Claim, Verdict | ResultError]]) -> No
     from rich.markup import escape
     from rich.table import Table
 
-    from isaclib.experiments.claims import Verdict
+    from isaclib.experiments.engine.claims import Verdict
 
     colours = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
     table = Table("claim", "verdict", "measured", "from", show_lines=True)

@@ -9,16 +9,17 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from isaclib import _files, experiments
+from isaclib import _files
 from isaclib.cli import app
-from isaclib.experiments import claims
+from isaclib.experiments import claims, registry
+from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.engine.results import load_result, load_weights, result_path
 
 
 @pytest.fixture(autouse=True)
 def fake_registry(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiments, "PAPER_MODULES", ("fake_paper",))
-    monkeypatch.setattr(claims, "CLAIM_MODULES", ("fake_paper",))
+    monkeypatch.setattr(registry, "listed", lambda: [fake_paper.FIGURES])
+    monkeypatch.setattr(claims, "listed", lambda: [fake_paper.CLAIMS])
     monkeypatch.setenv("ISACLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("ISACLIB_STATE", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -100,11 +101,11 @@ def test_no_resume_deletes_nothing_that_a_run_did_not_make(tmp_path):
 
 
 def test_other_code_than_the_run_was_begun_with_is_said_and_noted(tmp_path, monkeypatch):
-    from isaclib.experiments.engine import runs as _runs
+    from isaclib.experiments.engine import runs
 
-    monkeypatch.setattr(_runs, "code_state", lambda: ("a" * 40, False))
+    monkeypatch.setattr(runs, "code_state", lambda: ("a" * 40, False))
     isaclib("run", "p9-fig1")
-    monkeypatch.setattr(_runs, "code_state", lambda: ("b" * 40, True))
+    monkeypatch.setattr(runs, "code_state", lambda: ("b" * 40, True))
     outcome = isaclib("run", "p9-fig1")
     assert "begun at commit aaaaaaa, the code is at bbbbbbb now" in outcome.stderr
     source = load_result("p9-fig1").provenance
@@ -298,13 +299,13 @@ def test_two_figures_of_one_id_are_a_mistake(monkeypatch):
 
 def test_the_real_registry_has_every_preset_of_every_figure(monkeypatch):
     monkeypatch.undo()
-    for name, spec in experiments.figures().items():
+    for name, spec in registry.figures().items():
         assert name == spec.id
         assert name.startswith(f"{spec.paper}-")
-        assert set(spec.presets) == set(experiments.PRESETS)
+        assert set(spec.presets) == set(PRESETS)
         for config in spec.presets.values():
             json.dumps(dataclasses.asdict(config), allow_nan=False)
-    known = set(experiments.figures())
+    known = set(registry.figures())
     for claim in claims.claims():
         assert set(claim.needs) <= known
         assert claim.statement

@@ -8,8 +8,8 @@ import fake_paper
 import pytest
 import sweep_tasks
 
-from isaclib import __version__, experiments
-from isaclib.experiments import claims
+from isaclib import __version__
+from isaclib.experiments import claims, registry
 from isaclib.experiments.engine.results import load_result
 
 SUPPORT = Path(fake_paper.__file__).parent
@@ -18,8 +18,8 @@ ROOT = SUPPORT.parents[1]
 
 @pytest.fixture(autouse=True)
 def fake_registry(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiments, "PAPER_MODULES", ("fake_paper",))
-    monkeypatch.setattr(claims, "CLAIM_MODULES", ("fake_paper",))
+    monkeypatch.setattr(registry, "listed", lambda: [fake_paper.FIGURES])
+    monkeypatch.setattr(claims, "listed", lambda: [fake_paper.CLAIMS])
     monkeypatch.setenv("ISACLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("ISACLIB_STATE", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -27,11 +27,13 @@ def fake_registry(monkeypatch, tmp_path):
 
 PROGRAM = """
 import sys
-from isaclib import cli, experiments
-from isaclib.experiments import claims
+import fake_paper
+from isaclib import cli
+from isaclib.experiments import claims, registry
 
 if __name__ == "__main__":
-    experiments.PAPER_MODULES = claims.CLAIM_MODULES = ("fake_paper",)
+    registry.listed = lambda: [fake_paper.FIGURES]
+    claims.listed = lambda: [fake_paper.CLAIMS]
     cli.main()
 """
 

@@ -3,128 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from isaclib._validation import check_one_of
+from isaclib.experiments.engine.claims import Claim, Number, Verdict
 from isaclib.experiments.engine.results import Result, ResultError, load_result, result_path
 
-__all__ = [
-    "CLAIM_MODULES",
-    "STATUSES",
-    "Claim",
-    "Number",
-    "Status",
-    "Verdict",
-    "claims",
-    "evaluate",
-    "markdown_table",
-    "report",
-]
-
-CLAIM_MODULES = (
-    "isaclib.experiments.p1.claims",
-    "isaclib.experiments.p2.claims",
-    "isaclib.experiments.p3.claims",
-    "isaclib.experiments.p4.claims",
-)
-
-Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
-STATUSES: tuple[Status, ...] = get_args(Status)
+__all__ = ["claims", "evaluate", "listed", "markdown_table", "report"]
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number that a verdict rests on, and how far it is known.
+def listed() -> Sequence[Sequence[Claim]]:
+    """Return the list of claims of each paper."""
+    from isaclib.experiments.p1 import claims as p1
+    from isaclib.experiments.p2 import claims as p2
+    from isaclib.experiments.p3 import claims as p3
+    from isaclib.experiments.p4 import claims as p4
 
-    Attributes:
-        name: What it is, in plain text.
-        value: The number.
-        low: Lower end of its interval; None where there is none.
-        high: Upper end of its interval.
-        interval: What value and interval are, such as ``"mean and range of 3 trainings"``.
-
-    Raises:
-        ValueError: One end of the interval is given and the other is not.
-    """
-
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    interval: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.low is None) != (self.high is None):
-            raise ValueError(
-                f"low and high of {self.name!r} must be given together, got {self.low} and "
-                f"{self.high}"
-            )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the stored results say about a claim.
-
-    Attributes:
-        status: ``"reproduced"``, ``"partly"``, ``"not reproduced"`` or ``"not tested"``.
-        measured: One sentence with the numbers behind the status.
-        presets: Presets of the results that were used; :func:`evaluate` fills them in where a
-            check leaves them empty.
-        numbers: The numbers that decided, each with its interval.
-
-    Raises:
-        ValueError: The status is not one of the four.
-    """
-
-    status: Status
-    measured: str
-    presets: tuple[str, ...] = ()
-    numbers: tuple[Number, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_one_of("status", self.status, STATUSES)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Something that a paper says and that its figures can show.
-
-    Attributes:
-        id: Claim id, such as ``"p1-tradeoff"``.
-        paper: Paper id, such as ``"p1"``.
-        figures: Where the paper shows it, such as ``("Fig. 2",)``.
-        statement: What the paper says.
-        criterion: What the check asks of the results, in words.
-        needs: Ids of the results that the check reads, such as ``("p1-fig2",)``.
-        check: Derives the verdict from those results.
-    """
-
-    id: str
-    paper: str
-    figures: tuple[str, ...]
-    statement: str
-    criterion: str
-    needs: tuple[str, ...]
-    check: Callable[[Mapping[str, Result]], Verdict]
+    return [p1.CLAIMS, p2.CLAIMS, p3.CLAIMS, p4.CLAIMS]
 
 
 def claims() -> list[Claim]:
     """Return every claim of every paper, in the papers' order.
 
     Raises:
-        ValueError: Two claims share an id, which is a mistake in a paper's module.
+        ValueError: Two claims share an id, which is a mistake in a paper's list.
     """
     found: dict[str, Claim] = {}
-    for name in CLAIM_MODULES:
-        for claim in importlib.import_module(name).CLAIMS:
-            if claim.id in found:
-                raise ValueError(f"{name}.CLAIMS must have unique ids, got {claim.id!r} twice")
-            found[claim.id] = claim
+    for claim in (claim for some in listed() for claim in some):
+        if claim.id in found:
+            raise ValueError(f"claims must have unique ids, got {claim.id!r} twice")
+        found[claim.id] = claim
     return list(found.values())
 
 

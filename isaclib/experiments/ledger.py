@@ -10,7 +10,8 @@ import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from isaclib.experiments.claims import STATUSES, Claim, Number, Status, Verdict, evaluate
+from isaclib.experiments.claims import evaluate
+from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
 from isaclib.experiments.engine.results import Result, ResultError
 
 __all__ = [

@@ -17,9 +17,7 @@ def public_modules():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts)
-        if name == "isaclib.experiments.__init__":
-            yield "isaclib.experiments"
-        elif "._" not in name.replace("__main__", "main"):
+        if "._" not in name.replace("__main__", "main"):
             yield name
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from isaclib import _files
 from isaclib.cli import app
-from isaclib.data import cifar10 as _datasets
+from isaclib.data import cifar10 as module
 from isaclib.data.cifar10 import CIFAR10, Archive, adopt, download, present
 from isaclib.data.images import FOLDER, DataError, read_cifar10
 
@@ -156,7 +156,7 @@ def test_a_set_that_cannot_be_renamed_leaves_the_one_that_is_there(root, monkeyp
             raise OSError(5, os.strerror(5))
         real(source, target)
 
-    monkeypatch.setattr(_datasets.os, "replace", failing)
+    monkeypatch.setattr(module.os, "replace", failing)
     with served(PACKED) as url, pytest.raises(OSError, match="Input/output error"):
         download(root, url, SMALL)
     assert (folder / "stray").exists()
@@ -209,7 +209,7 @@ def test_an_archive_with_a_member_that_points_outside_is_refused(tmp_path, root,
 
 
 def test_an_archive_that_would_fill_the_memory_is_refused(root, monkeypatch):
-    monkeypatch.setattr(_datasets, "_LARGEST", 100_000)
+    monkeypatch.setattr(module, "_LARGEST", 100_000)
     content, archive = packed([*members(), member(f"{FOLDER}/zeros", b"\0" * 100_001)])
     with (
         served(content) as url,
@@ -296,7 +296,7 @@ def command(monkeypatch, root):
     monkeypatch.setenv("ISACLIB_DATA", str(root))
 
     def run(*arguments, archive=SMALL):
-        monkeypatch.setattr(_datasets, "CIFAR10", archive)
+        monkeypatch.setattr(module, "CIFAR10", archive)
         return CliRunner().invoke(app, ["data", "cifar10", *map(str, arguments)])
 
     return run

@@ -2,7 +2,7 @@ import pytest
 import torch
 from figure_runs import run_and_store
 
-from isaclib.experiments import figures
+from isaclib.experiments.registry import figures
 
 
 def stored_figures(paper, folder):

@@ -6,16 +6,17 @@ from pathlib import Path
 import fake_paper
 import pytest
 
-from isaclib.experiments import RunContext
 from isaclib.experiments import claims as module
-from isaclib.experiments.claims import Claim, Number, Verdict, claims, evaluate, report
+from isaclib.experiments.claims import claims, evaluate, report
+from isaclib.experiments.engine.claims import Claim, Number, Verdict
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import ResultError, save_result
 from isaclib.experiments.engine.sweep import Sweep
 
 
 @pytest.fixture(autouse=True)
 def fake_claims(monkeypatch):
-    monkeypatch.setattr(module, "CLAIM_MODULES", ("fake_paper",))
+    monkeypatch.setattr(module, "listed", lambda: [fake_paper.CLAIMS])
 
 
 def store(figure, preset, folder: Path):

@@ -5,7 +5,7 @@ import pytest
 from stored_results import a_result
 
 from isaclib.experiments import claims, ledger
-from isaclib.experiments.claims import Number, Verdict
+from isaclib.experiments.engine.claims import Number, Verdict
 from isaclib.experiments.engine.results import ResultError, Series
 
 CLAIMS = {claim.id: claim for claim in fake_paper.CLAIMS}
@@ -18,7 +18,7 @@ OUTCOMES = [
 
 
 def test_a_claim_that_cannot_be_tested_is_no_entry(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "CLAIM_MODULES", ("fake_paper",))
+    monkeypatch.setattr(claims, "listed", lambda: [fake_paper.CLAIMS])
     with pytest.raises(ResultError, match="there is no such result"):
         ledger.evaluated(tmp_path)
     monkeypatch.setattr(fake_paper, "CLAIMS", fake_paper.CLAIMS[2:])

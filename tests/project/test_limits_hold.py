@@ -25,8 +25,8 @@ from limit_comparisons import (
 )
 from stored_places import places
 
-from isaclib.experiments import figures
 from isaclib.experiments.engine.results import load_result
+from isaclib.experiments.registry import figures
 from isaclib.limits.error_rates import qam_error
 from isaclib.signal.modulation import qam
 

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 
 from isaclib.cli import app
-from isaclib.experiments import figures
+from isaclib.experiments.registry import figures
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ("README.md", "CONTRIBUTING.md", "index.md")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isaclib.experiments.claims import Verdict, evaluate
+from isaclib.experiments.claims import evaluate
+from isaclib.experiments.engine.claims import Verdict
 from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.limits.distances import scenes
 

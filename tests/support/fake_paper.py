@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sweep_tasks
 
-from isaclib.experiments import FigureSpec
-from isaclib.experiments.claims import Claim, Verdict
+from isaclib.experiments.engine.claims import Claim, Verdict
+from isaclib.experiments.engine.figures import FigureSpec
 from isaclib.experiments.engine.results import Quantity, Result, Series, provenance, save_weights
 from isaclib.experiments.engine.sweep import Task
 

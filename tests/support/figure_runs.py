@@ -3,9 +3,11 @@
 import json
 from dataclasses import asdict
 
-from isaclib.experiments import PRESETS, RunContext, figures
+from isaclib.experiments.engine.figures import RunContext
+from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.engine.results import load_result, save_result
 from isaclib.experiments.engine.sweep import Sweep
+from isaclib.experiments.registry import figures
 
 
 def smoke_context(folder, figure, **changes):

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 
 from isaclib import cli
-from isaclib.data import cifar10 as _datasets
+from isaclib.data import cifar10 as module
 from isaclib.data.cifar10 import Archive
 from isaclib.data.images import CLASSES, FOLDER, NAMES_FILE, TEST_FILE, TRAIN_FILES
 
@@ -116,6 +116,6 @@ def served(content, *, sent=None, status=200, during=None):
 
 def run(arguments, stderr):
     """Run the command as the whole work of a process, for which CIFAR-10 is the tiny set."""
-    _datasets.CIFAR10 = described(pack(members()))
+    module.CIFAR10 = described(pack(members()))
     with stderr.open("w") as sys.stderr:
         cli.app(arguments)

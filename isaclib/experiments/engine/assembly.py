@@ -1,15 +1,14 @@
 """From the outcomes of a sweep to a result: what the figures of all papers share."""
 
-import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from isaclib.experiments import RunContext
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import (
     Quantity,
     Result,
@@ -192,20 +191,3 @@ def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tenso
     """
     file = f"{stored.figure}.safetensors"
     return load_weights(context.paper_results / file, stored.provenance.weights[file])
-
-
-def drawing(module: str, name: str) -> Callable[[Result], Any]:
-    """Drawing function that is looked up when called, since its module imports matplotlib.
-
-    Args:
-        module: Full name of the module.
-        name: Name of the function in it.
-
-    Returns:
-        A function that calls it.
-    """
-
-    def draw(result: Result) -> Any:
-        return getattr(importlib.import_module(module), name)(result)
-
-    return draw

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from isaclib.experiments.claims import Number, Status
+from isaclib.experiments.engine.claims import Number, Status
 from isaclib.experiments.engine.results import Series
 
 CLOSE_P_D = 0.05

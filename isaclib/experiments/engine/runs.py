@@ -17,7 +17,7 @@ from typing import Any
 
 from isaclib._files import check_writable, locked, write_atomically
 from isaclib._validation import check_nonnegative_int, check_one_of
-from isaclib.experiments import FigureSpec, RunContext
+from isaclib.experiments.engine.figures import FigureSpec, RunContext
 from isaclib.experiments.engine.provenance import Provenance, code_state
 from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.engine.results import (

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     finished,
     folder_name,
@@ -17,6 +16,7 @@ from isaclib.experiments.engine.assembly import (
     stored_weights,
     with_tuples,
 )
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Quantity, Result, Series, save_weights
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.limits.beams import (
@@ -42,8 +42,6 @@ from isaclib.signal.modulation import qam
 from isaclib.signal.noise import gain_variance
 from isaclib.signal.spacings import spacing_positions
 
-LIMITS_DRAWING = "isaclib.experiments.limits.drawing"
-"""Module that draws; imported when it is asked to, since it imports matplotlib."""
 FRONT = "front"
 """Name of the series of the best beams, before the index of the array."""
 

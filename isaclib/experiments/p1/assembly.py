@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     collect_weights,
     folder_name,
     measurement_data,
     metric_series,
 )
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.config import Impairment, Training

@@ -7,7 +7,7 @@ paper-scale runs were looked at, and stand in words in ``p1_claims``.
 import statistics
 from collections.abc import Mapping, Sequence
 
-from isaclib.experiments.claims import Number, Status, Verdict
+from isaclib.experiments.engine.claims import Number, Status, Verdict
 from isaclib.experiments.engine.criteria import (
     CLOSE_P_D,
     CLOSE_RMSE,

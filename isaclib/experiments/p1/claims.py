@@ -1,6 +1,6 @@
 """P1's claims, in words; :mod:`isaclib.experiments.p1.checks` has their criteria in code."""
 
-from isaclib.experiments.claims import Claim
+from isaclib.experiments.engine.claims import Claim
 from isaclib.experiments.engine.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 from isaclib.experiments.p1.checks import (
     check_comm_end,

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from isaclib.channels.narrowband import RadarChannel, target_echo
-from isaclib.experiments import RunContext
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Quantity, Series
 from isaclib.experiments.p1.config import MaprtConfig, Scenario
 from isaclib.experiments.p1.tasks import baseline_transceiver

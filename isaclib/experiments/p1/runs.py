@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import finished, stored_sibling, stored_weights
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Quantity, Result, Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.assembly import Curve, baseline_task, point_series, run_curves

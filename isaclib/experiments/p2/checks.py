@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from isaclib.experiments.claims import Number, Verdict
+from isaclib.experiments.engine.claims import Number, Verdict
 from isaclib.experiments.engine.criteria import (
     CLOSE_P_D,
     CLOSE_RMSE,

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     collect_weights,
     finished,
@@ -15,6 +14,7 @@ from isaclib.experiments.engine.assembly import (
     metric_series,
     stored_sibling,
 )
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.config import Impairment

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isaclib.experiments.claims import Number, Verdict
+from isaclib.experiments.engine.claims import Number, Verdict
 from isaclib.experiments.engine.criteria import (
     CLOSE_RMSE,
     MOST,

@@ -1,6 +1,6 @@
 """P3's claims, in words; :mod:`isaclib.experiments.p3.checks` has their criteria in code."""
 
-from isaclib.experiments.claims import Claim
+from isaclib.experiments.engine.claims import Claim
 from isaclib.experiments.engine.criteria import CLOSE_RMSE, MOST
 from isaclib.experiments.p3.checks import (
     CLOSE,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import folder_name, measurement_data
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.config import Test
 from isaclib.experiments.p3.config import Learning, Training

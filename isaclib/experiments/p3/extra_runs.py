@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import torch
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import finished, measurement_data, metric_series
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Result, save_weights
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p3.courses import (

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     finished,
     metric_series,
     stored_sibling,
     stored_weights,
 )
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Result, Series, save_weights
 from isaclib.experiments.p1.config import Test
 from isaclib.experiments.p3.config import Learning

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import folder_name, metric_series, stored_sibling
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Quantity, Result, Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p4.config import Point, Training

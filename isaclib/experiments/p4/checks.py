@@ -6,7 +6,7 @@ The thresholds were fixed before the sweeps were looked at, and stand in words i
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from isaclib.experiments.claims import Number, Verdict
+from isaclib.experiments.engine.claims import Number, Verdict
 from isaclib.experiments.engine.criteria import MOST, point, status_of
 from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.p4.assembly import record_at

@@ -1,6 +1,6 @@
 """P4's claims, in words; :mod:`isaclib.experiments.p4.checks` has their criteria in code."""
 
-from isaclib.experiments.claims import Claim
+from isaclib.experiments.engine.claims import Claim
 from isaclib.experiments.engine.criteria import MOST
 from isaclib.experiments.p4.checks import (
     FALL,

@@ -1,7 +1,7 @@
 """P4, "Joint Sensing and Semantic Communications": the list of its figures."""
 
-from isaclib.experiments import FigureSpec
-from isaclib.experiments.engine.assembly import drawing
+from isaclib.experiments.engine.figures import FigureSpec
+from isaclib.experiments.p4 import drawing
 from isaclib.experiments.p4.config import (
     CHOICES_PRESETS,
     SEMANTIC_PRESETS,
@@ -10,9 +10,6 @@ from isaclib.experiments.p4.config import (
 )
 from isaclib.experiments.p4.runs import run_choices, run_semantic, run_sweeps, run_weights
 
-DRAWING = "isaclib.experiments.p4.drawing"
-"""Module that draws; imported when it is asked to, since it imports matplotlib."""
-
 FIGURES = [
     FigureSpec(
         "p4-fig4",
@@ -20,7 +17,7 @@ FIGURES = [
         "Reconstruction loss and sensing accuracy over the weight of the sensing task",
         WEIGHTS_PRESETS,
         run_weights,
-        drawing(DRAWING, "draw_weights"),
+        drawing.draw_weights,
     ),
     FigureSpec(
         "p4-fig5",
@@ -28,7 +25,7 @@ FIGURES = [
         "The same over both SNRs, the encoder's output size and the number of ranges",
         SWEEPS_PRESETS,
         run_sweeps,
-        drawing(DRAWING, "draw_sweeps"),
+        drawing.draw_sweeps,
     ),
     FigureSpec(
         "p4-fig6",
@@ -36,7 +33,7 @@ FIGURES = [
         "Three tasks over the SNR: reconstruction, sensing, and animal or not",
         SEMANTIC_PRESETS,
         run_semantic,
-        drawing(DRAWING, "draw_semantic"),
+        drawing.draw_semantic,
     ),
     FigureSpec(
         "p4-choices",
@@ -44,6 +41,6 @@ FIGURES = [
         "The default point under the choices that the paper leaves open",
         CHOICES_PRESETS,
         run_choices,
-        drawing(DRAWING, "draw_choices"),
+        drawing.draw_choices,
     ),
 ]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from isaclib.channels.codes import Fading
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     collect_weights,
     finished,
     folder_name,
     metric_series,
 )
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p4.assembly import (

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
 
@@ -15,11 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from isaclib.experiments import RunContext
 from isaclib.experiments.engine.assembly import (
     WEIGHTS,
     collect_weights,
-    drawing,
     finished,
     folder_name,
     measurement_data,
@@ -28,6 +25,7 @@ from isaclib.experiments.engine.assembly import (
 )
 from isaclib.experiments.engine.criteria import best_at, share, status_of
 from isaclib.experiments.engine.drawing import LABELS, named, tradeoff_axes
+from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import (
     Quantity,
     Result,
@@ -201,18 +199,6 @@ def test_a_missing_or_broken_sibling_is_refused(tmp_path):
     path.write_text(path.read_text().replace("0.2", "0.3"))
     with pytest.raises(ResultError, match="p2-fig4"):
         stored_sibling(context(tmp_path), "p2-fig4")
-
-
-def test_the_module_of_a_drawing_is_imported_when_it_is_drawn(tmp_path, monkeypatch):
-    (tmp_path / "slow_to_import.py").write_text("def draw(result):\n    return [result]\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    draw = drawing("slow_to_import", "draw")
-    assert "slow_to_import" not in sys.modules
-    try:
-        assert draw("result") == ["result"]
-        assert "slow_to_import" in sys.modules
-    finally:
-        sys.modules.pop("slow_to_import", None)
 
 
 # Criteria

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sweep_tasks
 
-from isaclib.experiments.engine import cluster as _cluster
+from isaclib.experiments.engine import cluster
 from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
 from isaclib.experiments.engine.sweep import Sweep, Task, TaskError
 
@@ -124,7 +124,7 @@ def test_workers_that_do_not_suit_are_spoken_of(capsys, threads, advice):
         def scheduler_info(self):
             return {"workers": {str(i): {"nthreads": n} for i, n in enumerate(threads)}}
 
-    _cluster._advise(Client(), "tcp://host:1")
+    cluster._advise(Client(), "tcp://host:1")
     said = capsys.readouterr().err
     assert advice in said
     assert bool(said) == bool(advice)
@@ -144,7 +144,7 @@ import sys
 from pathlib import Path
 import sweep_tasks
 from rich.console import Console
-from isaclib.experiments.engine import cluster as _cluster
+from isaclib.experiments.engine import cluster
 from isaclib.experiments.engine.display import display, duration
 from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
 from isaclib.experiments.engine.sweep import Sweep, Task

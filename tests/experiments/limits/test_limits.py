@@ -9,7 +9,6 @@ from drawn_curves import curves
 from figure_runs import check_presets, names, smoke_context
 from p2_payloads import same
 
-from isaclib.experiments import figures
 from isaclib.experiments.engine.results import ResultError, load_weights
 from isaclib.experiments.limits.beams import only, p1_systems, p2_systems, p3_systems
 from isaclib.experiments.limits.config import MAP_PRESETS, SINGLE_CARRIER_PRESETS
@@ -17,6 +16,7 @@ from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p1.config import Scenario as P1Scenario
 from isaclib.experiments.p2.config import Scenario as P2Scenario
 from isaclib.experiments.p2.runs import UNSEEN
+from isaclib.experiments.registry import figures
 from isaclib.learning.networks import load_parameters
 from isaclib.limits.error_rates import BeamCriteria
 from isaclib.metrics import pareto_front

@@ -5,7 +5,6 @@ import pytest
 import torch
 from figure_runs import check_presets
 
-from isaclib.experiments import figures
 from isaclib.experiments.p1.config import (
     IMPAIRED_PRESETS,
     MAPRT_PRESETS,
@@ -16,6 +15,7 @@ from isaclib.experiments.p1.config import (
     Reading,
     Scenario,
 )
+from isaclib.experiments.registry import figures
 
 ALL = {
     "tradeoff": TRADEOFF_PRESETS,

@@ -5,9 +5,9 @@ import math
 import pytest
 from figure_runs import names, smoke_context
 
-from isaclib.experiments import figures
 from isaclib.experiments.engine.results import ResultError, load_weights
 from isaclib.experiments.p1.assembly import METRICS
+from isaclib.experiments.registry import figures
 
 FIG2_WEIGHTS = (0.0, 0.09, 1.0)
 

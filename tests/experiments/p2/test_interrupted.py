@@ -7,9 +7,9 @@ import torch
 from figure_runs import smoke_context
 from p2_payloads import a_matrix, same, some_networks, stored_matrix, stored_networks
 
-from isaclib.experiments import figures
 from isaclib.experiments.engine.assembly import WEIGHTS
 from isaclib.experiments.p2.tasks import train_matrix, train_networks
+from isaclib.experiments.registry import figures
 from isaclib.learning.training import Schedule
 from isaclib.systems.sector_networks import training as sector_autoencoder_training
 from isaclib.systems.sector_networks.training import SectorAutoencoderTraining

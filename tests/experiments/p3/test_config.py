@@ -4,7 +4,7 @@ import pytest
 import torch
 from figure_runs import check_presets
 
-from isaclib.experiments import PRESETS
+from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.p3.config import Training, variations
 from isaclib.experiments.p3.presets import (
     CONSTELLATION_PRESETS,

@@ -8,13 +8,13 @@ import torch
 from figure_runs import names, smoke_context
 from p2_payloads import same
 
-from isaclib.experiments import figures
-from isaclib.experiments.claims import Verdict
+from isaclib.experiments.engine.claims import Verdict
 from isaclib.experiments.engine.results import load_weights
 from isaclib.experiments.p3.claims import CLAIMS
 from isaclib.experiments.p3.presets import SENSING_PRESETS, TRADEOFF_PRESETS
 from isaclib.experiments.p3.runs import SENSING, TRADEOFF
 from isaclib.experiments.p3.tasks import sensing_record
+from isaclib.experiments.registry import figures
 from isaclib.systems.spacings.measurement import measure_sensing, measure_symbols
 from isaclib.systems.spacings.model import SpacingArray
 from isaclib.systems.spacings.training import train_impairment

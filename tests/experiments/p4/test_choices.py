@@ -4,12 +4,12 @@ import dataclasses
 
 from figure_runs import names
 
-from isaclib.experiments import figures
 from isaclib.experiments.p4 import runs as p4_runs
 from isaclib.experiments.p4.assembly import EARLY, record_at
 from isaclib.experiments.p4.config import FADINGS, TEN_CLASSES, THREE_TASKS
 from isaclib.experiments.p4.runs import LITERAL
 from isaclib.experiments.p4.tasks import METRICS
+from isaclib.experiments.registry import figures
 
 TWO = {"mse", "psnr_db", "sensing", "p_d", "p_fa"}
 THREE = TWO | {"animal"}

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from p4_results import GOOD, series, stored
 
-from isaclib.experiments import figures
-from isaclib.experiments.claims import Verdict
+from isaclib.experiments.engine.claims import Verdict
 from isaclib.experiments.p4 import checks
 from isaclib.experiments.p4.claims import CLAIMS
 from isaclib.experiments.p4.config import FADINGS
+from isaclib.experiments.registry import figures
 
 
 def test_all_claims_of_the_paper_are_there():

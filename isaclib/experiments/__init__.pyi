@@ -1,0 +1,5 @@
+from .claims import evaluate as evaluate
+from .claims import markdown_table as markdown_table
+from .engine.results import load_result as load_result
+from .registry import figure as figure
+from .registry import figures as figures
