@@ -7,16 +7,17 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "isaclib"
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
 NOT_SHOWN = re.compile(
-    r"isaclib\.(__main__|cli|data\.(cifar10|synthetic)"
-    r"|experiments\.(p\d\.(?!config|scenario|checks)|limits\.(?!config)).*"
-    r"|experiments\.engine\.(cluster|display|interrupt|provenance|result_\w+|runs))$"
+    r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
+    r"|\.experiments\.(engine|limits|p\d)"
+    r"|\.experiments\.(p\d\.(?!config|scenario|checks)|limits\.(?!config)).*"
+    r"|\.experiments\.engine\.(cluster|display|interrupt|provenance|result_\w+|runs))?$"
 )
 
 
 def public_modules():
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        name = ".".join(parts)
+        name = ".".join(parts).removesuffix(".__init__")
         if "._" not in name.replace("__main__", "main"):
             yield name
 

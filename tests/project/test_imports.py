@@ -1,5 +1,6 @@
 """Importing the library is quick and changes nothing; `make lint` says who may import whom."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -60,3 +61,15 @@ def test_importing_the_package_is_light():
 
 def seeded(seed):
     return torch.Generator().manual_seed(seed)
+
+
+PACKAGES = sorted(name_of(path.with_suffix(".py")) for path in PACKAGE.rglob("__init__.pyi"))
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_public_name_of_a_package_is_there(name):
+    package = importlib.import_module(name)  # noqa: TID251
+    assert package.__all__
+    assert len(package.__all__) <= 25
+    for public in package.__all__:
+        assert getattr(package, public).__class__ is not type(package), "a module hides the name"

@@ -1,1 +1,5 @@
-"""The end-to-end autoencoder of P1 and its training."""
+"""The end-to-end autoencoder of P1: ``model`` and ``training``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

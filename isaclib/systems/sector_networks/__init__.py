@@ -1,1 +1,5 @@
-"""The neural competitor of P2: networks that are told the sectors, and their training."""
+"""The neural competitor of P2, networks that are told the sectors: ``model`` and ``training``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,17 @@
+from .losses import binary_cross_entropy as binary_cross_entropy
+from .losses import categorical_cross_entropy as categorical_cross_entropy
+from .losses import gaussian_nll as gaussian_nll
+from .losses import isac_loss as isac_loss
+from .losses import mean_squared_error as mean_squared_error
+from .losses import multi_task_loss as multi_task_loss
+from .losses import radar_nll as radar_nll
+from .networks import as_real as as_real
+from .networks import count_parameters as count_parameters
+from .networks import feed_forward as feed_forward
+from .networks import load_parameters as load_parameters
+from .networks import unit_beam as unit_beam
+from .networks import unit_power as unit_power
+from .step_training import StepTraining as StepTraining
+from .step_training import train_stages as train_stages
+from .training import Schedule as Schedule
+from .training import train as train

@@ -1,0 +1,15 @@
+from .linear_codes import LinearCode as LinearCode
+from .linear_codes import PrincipalComponents as PrincipalComponents
+from .linear_codes import linear_code as linear_code
+from .linear_codes import principal_components as principal_components
+from .ratio_test import Threshold as Threshold
+from .ratio_test import log_map_ratio as log_map_ratio
+from .ratio_test import log_posterior_ratio as log_posterior_ratio
+from .ratio_test import map_gain as map_gain
+from .ratio_test import map_signal as map_signal
+from .ratio_test import maprt as maprt
+from .ratio_test import matched_filter as matched_filter
+from .ratio_test import single_angle_false_alarm as single_angle_false_alarm
+from .ratio_test import threshold as threshold
+from .softmax import softmax_angle as softmax_angle
+from .spacing_likelihood import likely_positions as likely_positions

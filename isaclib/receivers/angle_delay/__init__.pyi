@@ -1,0 +1,13 @@
+from .ratio_test import log_map_ratio as log_map_ratio
+from .ratio_test import log_posterior_ratio as log_posterior_ratio
+from .ratio_test import map_amplitude as map_amplitude
+from .reference import AngleDelayGrid as AngleDelayGrid
+from .reference import angle_delay_map as angle_delay_map
+from .reference import baseline_grid as baseline_grid
+from .reference import keep_sectors as keep_sectors
+from .reference import literal_estimate as literal_estimate
+from .reference import position as position
+from .reference import strongest as strongest
+from .reference import training_grid as training_grid
+from .reference import window_average as window_average
+from .search import MapSearch as MapSearch

@@ -1,0 +1,14 @@
+from .link import Link as Link
+from .link import SemanticPerformance as SemanticPerformance
+from .link import measure_semantic as measure_semantic
+from .link import transmit as transmit
+from .model import TASKS as TASKS
+from .model import Layers as Layers
+from .model import Semantic as Semantic
+from .model import scaled_pixels as scaled_pixels
+from .model import seeded_semantic as seeded_semantic
+from .training import SemanticPlan as SemanticPlan
+from .training import TaskWeights as TaskWeights
+from .training import encoder_gradients as encoder_gradients
+from .training import task_losses as task_losses
+from .training import train_semantic as train_semantic

@@ -1,0 +1,16 @@
+from .calibration import calibrate as calibrate
+from .constellation import measure_constellation as measure_constellation
+from .measurement import SensingPerformance as SensingPerformance
+from .measurement import SensingReceiver as SensingReceiver
+from .measurement import calibrate_array as calibrate_array
+from .measurement import measure_sensing as measure_sensing
+from .measurement import measure_symbols as measure_symbols
+from .model import ArrayTransceiver as ArrayTransceiver
+from .model import SpacingArray as SpacingArray
+from .model import design_beams as design_beams
+from .schedule import UNSUPERVISED_RATE as UNSUPERVISED_RATE
+from .schedule import Stage as Stage
+from .schedule import paper_schedule as paper_schedule
+from .training import Scene as Scene
+from .training import batch_loss as batch_loss
+from .training import train_impairment as train_impairment
