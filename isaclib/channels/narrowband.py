@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from isaclib._validation import check_positive_int
 from isaclib.signal.arrays import Sector, steering_vector
 from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
 from isaclib.signal.sectors import SectorBatch
@@ -86,11 +87,6 @@ def channel_state(
     return gain * _illumination(beam, steering_vector(angle, positions))
 
 
-def _check_batch(batch: int) -> None:
-    if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-        raise ValueError(f"batch must be a positive integer, got {batch!r}")
-
-
 def _check_positions(positions: torch.Tensor) -> None:
     if positions.ndim != 1 or len(positions) < 1 or positions.is_complex():
         raise ValueError(
@@ -161,7 +157,7 @@ class RadarChannel:
         Raises:
             ValueError: If ``batch`` is not a positive integer, or not the number of ``sectors``.
         """
-        _check_batch(batch)
+        check_positive_int("batch", batch)
         device = generator.device
         if present is None:
             indicator = torch.rand(batch, generator=generator, device=device) < 0.5
@@ -249,7 +245,7 @@ class CommunicationChannel:
         Raises:
             ValueError: If ``batch`` is not a positive integer.
         """
-        _check_batch(batch)
+        check_positive_int("batch", batch)
         return CommunicationRealization(
             angle=self.sector.sample(batch, generator),
             gain=complex_normal((batch,), gain_variance(self.snr_db), generator=generator),

@@ -2,7 +2,6 @@ from .arrays import Sector as Sector
 from .arrays import array_response as array_response
 from .arrays import beampattern as beampattern
 from .arrays import element_positions as element_positions
-from .arrays import impaired_positions as impaired_positions
 from .arrays import steering_vector as steering_vector
 from .beamforming import combine_beams as combine_beams
 from .beamforming import least_squares_beam as least_squares_beam
@@ -22,4 +21,5 @@ from .ofdm import reciprocal_filter as reciprocal_filter
 from .sectors import RandomSectors as RandomSectors
 from .sectors import SectorBatch as SectorBatch
 from .sectors import grid_windows as grid_windows
+from .spacings import impaired_positions as impaired_positions
 from .spacings import spacing_positions as spacing_positions

@@ -1,4 +1,4 @@
-r"""Uniform linear arrays: element positions, steering vectors, spacing impairments, beampatterns.
+r"""Uniform linear arrays: element positions, steering vectors, beampatterns.
 
 Positions are in wavelengths, angles in radians from broadside. The steering vector of P1 Eq. (1)
 for elements at the positions :math:`p_k` is
@@ -12,8 +12,9 @@ from typing import Literal, get_args
 
 import torch
 
+from isaclib._validation import check_one_of, check_positive, check_positive_int
+
 PhaseReference = Literal["first", "center"]
-ImpairmentModel = Literal["cumulative", "per_element"]
 
 HALF_WAVELENGTH = 0.5
 """Nominal element spacing [wavelengths]."""
@@ -95,12 +96,21 @@ class Sector:
         return (theta >= self.min) & (theta <= self.max)
 
 
-def _element_index(num_antennas: int, reference: PhaseReference) -> torch.Tensor:
-    """Index of each element, counted from the phase reference: ``[num_antennas]``, float64."""
-    if isinstance(num_antennas, bool) or not isinstance(num_antennas, int) or num_antennas < 1:
-        raise ValueError(f"num_antennas must be a positive integer, got {num_antennas!r}")
-    if reference not in get_args(PhaseReference):
-        raise ValueError(f"reference must be 'first' or 'center', got {reference!r}")
+def element_index(num_antennas: int, reference: PhaseReference = "center") -> torch.Tensor:
+    """Index of each element, counted from the phase reference.
+
+    Args:
+        num_antennas: Number of elements K, positive.
+        reference: Where the index is zero, see :func:`element_positions`.
+
+    Returns:
+        ``[num_antennas]``, float64: :math:`k`, or :math:`k - (K-1)/2` from the centre.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+    check_positive_int("num_antennas", num_antennas)
+    check_one_of("reference", reference, get_args(PhaseReference))
     index = torch.arange(num_antennas, dtype=torch.float64)
     return index if reference == "first" else index - (num_antennas - 1) / 2
 
@@ -125,60 +135,7 @@ def element_positions(
     Raises:
         ValueError: If an argument is out of range.
     """
-    if not (math.isfinite(spacing) and spacing > 0):
-        raise ValueError(f"spacing must be positive and finite [wavelengths], got {spacing!r}")
-    return spacing * _element_index(num_antennas, reference)
-
-
-def impaired_positions(
-    num_antennas: int,
-    std: float,
-    *,
-    model: ImpairmentModel = "cumulative",
-    reference: PhaseReference = "first",
-    spacing: float = HALF_WAVELENGTH,
-    generator: torch.Generator | None = None,
-) -> torch.Tensor:
-    r"""Element positions of an array whose spacings :math:`d_k` have Gaussian errors.
-
-    The papers draw :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)` (P1 Sec. IV-E) but use
-    them in two ways:
-
-    - ``"cumulative"``: :math:`d_k` is the distance between elements k and k+1, as the text of P1
-      and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
-    - ``"per_element"``: element k sits at its index times :math:`d_k`, as P3 Sec. II writes (and as
-      putting :math:`d_k` into the printed steering vector gives), from K draws; the error grows
-      with the distance from the phase reference and large errors can swap neighbours.
-
-    Args:
-        num_antennas: Number of elements K, positive.
-        std: Standard deviation :math:`\sigma_\lambda` of each spacing [wavelengths], such as
-            ``1 / 30``; non-negative and finite.
-        model: ``"cumulative"`` or ``"per_element"``.
-        reference: Phase reference, see :func:`element_positions`. A centred cumulative array has
-            the mean of its positions at zero.
-        spacing: Mean spacing [wavelengths].
-        generator: Source of randomness.
-
-    Returns:
-        ``[num_antennas]``, float64, on the CPU. Positions [wavelengths].
-
-    Raises:
-        ValueError: If an argument is out of range.
-    """
-    if not (math.isfinite(std) and std >= 0):
-        raise ValueError(f"std must be non-negative and finite [wavelengths], got {std!r}")
-    if model not in get_args(ImpairmentModel):
-        raise ValueError(f"model must be 'cumulative' or 'per_element', got {model!r}")
-    nominal = element_positions(num_antennas, spacing=spacing, reference=reference)
-    if model == "per_element":
-        errors = torch.randn(num_antennas, generator=generator, dtype=torch.float64)
-        return nominal + std * errors * _element_index(num_antennas, reference)
-    errors = torch.randn(num_antennas - 1, generator=generator, dtype=torch.float64)
-    offsets = torch.cat([torch.zeros(1, dtype=torch.float64), torch.cumsum(std * errors, 0)])
-    if reference == "center":
-        offsets -= offsets.mean()
-    return nominal + offsets
+    return check_positive("spacing", spacing) * element_index(num_antennas, reference)
 
 
 def steering_vector(theta: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

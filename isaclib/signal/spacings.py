@@ -1,20 +1,29 @@
-r"""Spacing impairments as P3 has them: an element sits at its index times a spacing of its own.
+r"""Spacing impairments: arrays whose elements are not where they should be.
 
-P3 Sec. V-A puts the element :math:`k` of a centred array at :math:`(k - (K-1)/2)\,d_k` with
-:math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)`, so an error weighs more the further out
-its element is. With the paper's :math:`\sigma_\lambda = \lambda/25` the outer elements of 64 are
+The papers draw spacings :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)`, and use them in
+different ways. P1 and P2 have two, see :func:`impaired_positions`. P3 Sec. V-A puts the element
+:math:`k` of a centred array at :math:`(k - (K-1)/2)\,d_k`, so an error weighs more the further out
+its element is: with the paper's :math:`\sigma_\lambda = \lambda/25` the outer elements of 64 are
 off by wavelengths. As printed, the draws are independent and neighbours change places; the authors'
 simulation sorts the spacings, the smallest in the middle and the largest at the ends, so that the
-elements stay in order. This is the default here.
+elements stay in order. This is the default of :func:`draw_spacings`.
 """
 
 import warnings
+from typing import Literal, get_args
 
 import torch
 from scipy.constants import speed_of_light
 
-from isaclib._validation import check_nonnegative, check_positive, check_positive_int
-from isaclib.signal.arrays import HALF_WAVELENGTH
+from isaclib._validation import check_nonnegative, check_one_of, check_positive
+from isaclib.signal.arrays import (
+    HALF_WAVELENGTH,
+    PhaseReference,
+    element_index,
+    element_positions,
+)
+
+ImpairmentModel = Literal["cumulative", "per_element"]
 
 
 def wavelength(carrier_hz: float) -> float:
@@ -32,20 +41,54 @@ def wavelength(carrier_hz: float) -> float:
     return speed_of_light / check_positive("carrier_hz", carrier_hz)
 
 
-def element_index(num_antennas: int) -> torch.Tensor:
-    """Index of each element from the middle of the array, :math:`k - (K-1)/2`.
+def impaired_positions(
+    num_antennas: int,
+    std: float,
+    *,
+    model: ImpairmentModel = "cumulative",
+    reference: PhaseReference = "first",
+    spacing: float = HALF_WAVELENGTH,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
+    r"""Element positions of an array whose spacings :math:`d_k` have Gaussian errors.
+
+    The papers draw :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)` (P1 Sec. IV-E) but use
+    them in two ways:
+
+    - ``"cumulative"``: :math:`d_k` is the distance between elements k and k+1, as the text of P1
+      and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
+    - ``"per_element"``: element k sits at its index times :math:`d_k`, as P3 Sec. II writes (and as
+      putting :math:`d_k` into the printed steering vector gives), from K draws; the error grows
+      with the distance from the phase reference and large errors can swap neighbours.
 
     Args:
         num_antennas: Number of elements K, positive.
+        std: Standard deviation :math:`\sigma_\lambda` of each spacing [wavelengths], such as
+            ``1 / 30``; non-negative and finite.
+        model: ``"cumulative"`` or ``"per_element"``.
+        reference: Phase reference, see
+            :func:`~isaclib.signal.arrays.element_positions`. A centred cumulative array has
+            the mean of its positions at zero.
+        spacing: Mean spacing [wavelengths].
+        generator: Source of randomness.
 
     Returns:
-        ``[num_antennas]``, float64.
+        ``[num_antennas]``, float64, on the CPU. Positions [wavelengths].
 
     Raises:
-        ValueError: If ``num_antennas`` is not a positive integer.
+        ValueError: If an argument is out of range.
     """
-    check_positive_int("num_antennas", num_antennas)
-    return torch.arange(num_antennas, dtype=torch.float64) - (num_antennas - 1) / 2
+    check_nonnegative("std", std)
+    check_one_of("model", model, get_args(ImpairmentModel))
+    nominal = element_positions(num_antennas, spacing=spacing, reference=reference)
+    if model == "per_element":
+        errors = torch.randn(num_antennas, generator=generator, dtype=torch.float64)
+        return nominal + std * errors * element_index(num_antennas, reference)
+    errors = torch.randn(num_antennas - 1, generator=generator, dtype=torch.float64)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.float64), torch.cumsum(std * errors, 0)])
+    if reference == "center":
+        offsets -= offsets.mean()
+    return nominal + offsets
 
 
 def spacing_positions(spacing: torch.Tensor) -> torch.Tensor:

@@ -235,7 +235,7 @@ def test_positions_must_be_a_list_of_real_numbers(kind, positions):
 @pytest.mark.parametrize("kind", [RadarChannel, CommunicationChannel])
 @pytest.mark.parametrize("batch", [0, -3, 2.0, True, None])
 def test_a_batch_must_hold_samples(kind, batch):
-    with pytest.raises(ValueError, match=f"batch must be a positive integer, got {batch!r}"):
+    with pytest.raises(ValueError, match=f"batch must be an integer >= 1, got {batch!r}"):
         kind(POSITIONS, SECTOR, 0.0).draw(batch, generator())
 
 

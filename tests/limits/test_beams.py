@@ -14,8 +14,9 @@ from isaclib.limits.beams import (
     starting_beams,
 )
 from isaclib.limits.error_rates import BeamCriteria, known_place_level, missed, qam_error
-from isaclib.signal.arrays import Sector, element_positions, impaired_positions, steering_vector
+from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.signal.spacings import impaired_positions
 
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)
 LEVEL = known_place_level(0.01)

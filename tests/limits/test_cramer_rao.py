@@ -6,9 +6,10 @@ import torch
 from scipy.integrate import quad
 
 from isaclib.limits.cramer_rao import crb_angle, crb_range, fading_crb_angle, mean_inverse_snr
-from isaclib.signal.arrays import element_positions, impaired_positions, steering_vector
+from isaclib.signal.arrays import element_positions, steering_vector
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.ofdm import Subcarriers
+from isaclib.signal.spacings import impaired_positions
 
 K = 7
 POSITIONS = impaired_positions(K, 0.05, generator=step_generator(0, "array", 0))

@@ -18,10 +18,11 @@ from isaclib.limits.error_rates import (
 )
 from isaclib.metrics import wilson
 from isaclib.receivers.ratio_test import maprt
-from isaclib.signal.arrays import Sector, element_positions, impaired_positions, steering_vector
+from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.beamforming import least_squares_beam
 from isaclib.signal.modulation import maximum_likelihood, psk, qam
 from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.signal.spacings import impaired_positions
 
 K = 8
 POSITIONS = element_positions(K)

@@ -6,9 +6,9 @@ import torch
 from scipy.optimize import minimize
 
 from isaclib.receivers.spacing_likelihood import likely_positions
-from isaclib.signal.arrays import element_positions, steering_vector
+from isaclib.signal.arrays import element_index, element_positions, steering_vector
 from isaclib.signal.noise import complex_normal, step_generator
-from isaclib.signal.spacings import draw_spacings, element_index, spacing_positions
+from isaclib.signal.spacings import draw_spacings, spacing_positions
 
 K = 16
 NOMINAL = element_positions(K, reference="center")

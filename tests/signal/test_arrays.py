@@ -12,10 +12,10 @@ from isaclib.signal.arrays import (
     array_response,
     beampattern,
     element_positions,
-    impaired_positions,
     steering_vector,
 )
 from isaclib.signal.noise import complex_normal, step_generator
+from isaclib.signal.spacings import impaired_positions
 
 STD = 1 / 30
 ARRAYS = 4000
@@ -212,7 +212,7 @@ def test_a_sector_must_run_upwards_within_the_half_plane(ends):
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "16", None, True])
 def test_the_number_of_antennas_must_be_a_positive_integer(count):
-    match = f"num_antennas must be a positive integer, got {count!r}"
+    match = f"num_antennas must be an integer >= 1, got {count!r}"
     with pytest.raises(ValueError, match=match):
         element_positions(count)
     with pytest.raises(ValueError, match=match):
@@ -221,20 +221,22 @@ def test_the_number_of_antennas_must_be_a_positive_integer(count):
 
 @pytest.mark.parametrize("spacing", [0, -0.5, math.nan, math.inf])
 def test_the_spacing_must_be_positive(spacing):
-    with pytest.raises(ValueError, match=f"spacing must be positive and finite .* got {spacing}"):
+    with pytest.raises(ValueError, match=f"spacing must be a finite number > 0, got {spacing}"):
         element_positions(4, spacing=spacing)
 
 
 @pytest.mark.parametrize("std", [-0.1, math.nan, math.inf])
 def test_the_spread_of_the_spacings_must_not_be_negative(std):
-    with pytest.raises(ValueError, match=f"std must be non-negative and finite .* got {std}"):
+    with pytest.raises(ValueError, match=f"std must be a finite number >= 0, got {std}"):
         impaired_positions(4, std)
 
 
 def test_unknown_readings_and_references_are_named():
-    with pytest.raises(ValueError, match="model must be 'cumulative' or 'per_element', got 'walk'"):
+    with pytest.raises(
+        ValueError, match="model must be one of 'cumulative', 'per_element', got 'walk'"
+    ):
         impaired_positions(4, STD, model="walk")
-    with pytest.raises(ValueError, match="reference must be 'first' or 'center', got 'last'"):
+    with pytest.raises(ValueError, match="reference must be one of 'first', 'center', got 'last'"):
         element_positions(4, reference="last")
 
 

@@ -6,13 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isaclib.signal.arrays import (
-    Sector,
-    beampattern,
-    element_positions,
-    impaired_positions,
-    steering_vector,
-)
+from isaclib.signal.arrays import Sector, beampattern, element_positions, steering_vector
 from isaclib.signal.beamforming import (
     FIELD_OF_VIEW,
     SingularSteeringError,
@@ -23,6 +17,7 @@ from isaclib.signal.beamforming import (
 )
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.sectors import RandomSectors, Windows, grid_windows
+from isaclib.signal.spacings import impaired_positions
 
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)
 sectors = (

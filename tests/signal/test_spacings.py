@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy.stats import kstest, norm
 
-from isaclib.signal.arrays import element_positions, impaired_positions
+from isaclib.signal.arrays import element_index, element_positions
 from isaclib.signal.noise import step_generator
 from isaclib.signal.spacings import (
     draw_spacings,
-    element_index,
+    impaired_positions,
     spacing_positions,
     warn_of_disorder,
     wavelength,

@@ -11,11 +11,12 @@ from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 from isaclib.experiments.engine.results import load_weights, save_weights
 from isaclib.learning.networks import count_parameters, load_parameters
 from isaclib.learning.training import Schedule
-from isaclib.signal.arrays import Sector, element_positions, impaired_positions
+from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.beamforming import least_squares_beam
 from isaclib.signal.modulation import qam
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.sectors import RandomSectors
+from isaclib.signal.spacings import impaired_positions
 from isaclib.systems.steering_matrix import training as model_driven_training
 from isaclib.systems.steering_matrix.model import (
     ModelDriven,
@@ -253,7 +254,7 @@ def test_training_learns_the_true_array(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ((0, 50), "num_antennas must be a positive integer, got 0"),
+        ((0, 50), "num_antennas must be an integer >= 1, got 0"),
         ((16, 15), "grid_size must be at least the number of antennas, 16, and 2, got 15"),
         ((1, 1), "grid_size must be at least the number of antennas, 1, and 2, got 1"),
         ((4, 10.5), "grid_size must be an integer >= 1, got 10.5"),

@@ -7,8 +7,9 @@ import torch
 
 from isaclib._validation import check_one_of
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
-from isaclib.signal.arrays import Sector, element_positions, impaired_positions
+from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import step_generator
+from isaclib.signal.spacings import impaired_positions
 from isaclib.systems.autoencoder.model import Autoencoder, seeded_autoencoder
 from isaclib.systems.autoencoder.training import AngleUnit
 
@@ -21,7 +22,7 @@ IMPAIRED_RADAR_WEIGHTS = (0.0, 1e-6, 1e-4, 1e-2, 1.5e-2, 0.03, 0.05, 0.15, 0.4, 
 
 Reading = Literal["cumulative", "per_element", "per_element_centered"]
 """What the spacings :math:`d_k` of P1 Sec. IV-E do, see
-:func:`isaclib.signal.arrays.impaired_positions`: distances between neighbours, as the text says;
+:func:`isaclib.signal.spacings.impaired_positions`: distances between neighbours, as the text says;
 element k at k times :math:`d_k`, as the printed steering vector has it; or the same with k counted
 from the centre of the array, as in P3."""
 

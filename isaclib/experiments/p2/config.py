@@ -9,8 +9,9 @@ from isaclib.experiments.p1 import config as p1_config
 from isaclib.experiments.p1.config import Impairment, Test
 from isaclib.learning.losses import AngleUnit
 from isaclib.receivers.softmax import Reading
-from isaclib.signal.arrays import ImpairmentModel, element_positions, impaired_positions
+from isaclib.signal.arrays import element_positions
 from isaclib.signal.noise import step_generator
+from isaclib.signal.spacings import ImpairmentModel, impaired_positions
 from isaclib.systems.sector_networks.training import Indicator
 from isaclib.systems.steering_matrix.model import Perturbation
 

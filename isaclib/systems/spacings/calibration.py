@@ -4,9 +4,9 @@ import torch
 
 from isaclib._validation import check_positive_int
 from isaclib.receivers.spacing_likelihood import likely_positions
+from isaclib.signal.arrays import element_index
 from isaclib.signal.noise import step_generator
 from isaclib.signal.sectors import RandomSectors, grid_windows
-from isaclib.signal.spacings import element_index
 from isaclib.systems.spacings.model import SpacingArray, design_beams
 from isaclib.systems.spacings.training import Scene
 

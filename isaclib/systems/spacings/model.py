@@ -16,11 +16,11 @@ from torch import nn
 
 from isaclib._validation import check_one_of
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid
-from isaclib.signal.arrays import HALF_WAVELENGTH, Sector, steering_vector
+from isaclib.signal.arrays import HALF_WAVELENGTH, Sector, element_index, steering_vector
 from isaclib.signal.beamforming import combine_beams, precoder, window_beams
 from isaclib.signal.modulation import maximum_likelihood, psk
 from isaclib.signal.sectors import SectorBatch, Windows, grid_windows
-from isaclib.signal.spacings import element_index, spacing_positions, warn_of_disorder
+from isaclib.signal.spacings import spacing_positions, warn_of_disorder
 
 Parameter = Literal["spacing", "position"]
 """What a :class:`SpacingArray` learns: the spacings, as P3, or what they move the elements by."""

@@ -155,7 +155,7 @@ def test_channels_and_networks_are_those_of_the_scenario():
     [
         (Scenario(target_sector_deg=(20, -20)), "min_deg=20, max_deg=-20"),
         (Scenario(receiver_sector_deg=(30, 100)), "min_deg=30, max_deg=100"),
-        (Scenario(num_antennas=0), "num_antennas must be a positive integer, got 0"),
+        (Scenario(num_antennas=0), "num_antennas must be an integer >= 1, got 0"),
         (Scenario(snr_r_db=math.nan), "snr_db must be a finite number of decibels, got nan"),
         (Scenario(snr_c_db=math.inf), "snr_db must be a finite number of decibels, got inf"),
     ],
@@ -166,7 +166,7 @@ def test_impossible_scenarios_are_refused(scenario, match):
 
 
 def test_impossible_impairments_are_refused():
-    with pytest.raises(ValueError, match="std must be non-negative and finite"):
+    with pytest.raises(ValueError, match="std must be a finite number >= 0"):
         Scenario().positions(Impairment("cumulative", -1.0, 0))
     with pytest.raises(ValueError, match=r"model must be one of 'cumulative', .*, got 'x'"):
         Scenario().positions(Impairment("x", 0.1, 0))

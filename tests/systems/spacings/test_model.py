@@ -7,12 +7,12 @@ import torch
 from isaclib.experiments.engine.results import load_weights, save_weights
 from isaclib.learning.networks import count_parameters, load_parameters
 from isaclib.receivers.angle_delay.reference import baseline_grid, training_grid
-from isaclib.signal.arrays import Sector, element_positions
+from isaclib.signal.arrays import Sector, element_index, element_positions
 from isaclib.signal.beamforming import FIELD_OF_VIEW, least_squares_beam
 from isaclib.signal.modulation import maximum_likelihood, psk
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.ofdm import RangeSector, Subcarriers
-from isaclib.signal.spacings import draw_spacings, element_index, spacing_positions
+from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.systems.spacings.model import ArrayTransceiver, SpacingArray
 
 K = 16

@@ -8,11 +8,11 @@ import torch
 from isaclib.channels.ofdm import OfdmRadarChannel, planes
 from isaclib.learning.training import Schedule
 from isaclib.receivers.angle_delay.reference import training_grid
-from isaclib.signal.arrays import Sector
+from isaclib.signal.arrays import Sector, element_index
 from isaclib.signal.noise import step_generator
 from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
 from isaclib.signal.sectors import RandomSectors
-from isaclib.signal.spacings import draw_spacings, element_index, spacing_positions
+from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.systems.spacings import training as impairment_training
 from isaclib.systems.spacings.calibration import calibrate
 from isaclib.systems.spacings.model import SpacingArray
