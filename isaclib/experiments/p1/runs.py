@@ -2,9 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -116,24 +114,11 @@ def run_uncertainty(context: RunContext) -> Result:
             continue
         keep = [i for i, weight in enumerate(curve["omega_r"].values) if weight > 0]
         quantities = {
-            name: _subset(curve[name], keep)
+            name: curve[name].take(keep)
             for name in ("omega_r", "rmse_deg", "sigma_deg", "sigma_mean_deg")
         }
         series.append(Series(curve.name, quantities))
     return finished(context, series, started)
-
-
-def _subset(quantity: Quantity, keep: Sequence[int]) -> Quantity:
-    def take(values: list[Any] | None) -> list[Any] | None:
-        return None if values is None else [values[i] for i in keep]
-
-    return replace(
-        quantity,
-        values=[quantity.values[i] for i in keep],
-        low=take(quantity.low),
-        high=take(quantity.high),
-        count=take(quantity.count),
-    )
 
 
 def run_impaired(context: RunContext) -> Result:
@@ -248,8 +233,7 @@ def run_sequential(context: RunContext) -> Result:
     for repetition in range(config.training.repetitions):
         curve = stored[f"autoencoder/{config.training.angle_unit}/{repetition}"]
         keep = [curve["omega_r"].values.index(weight) for weight in config.radar_weights]
-        quantities = {name: _subset(q, keep) for name, q in curve.quantities.items()}
-        series.append(Series(f"sequential/{repetition}", quantities))
+        series.append(replace(curve.take(keep), name=f"sequential/{repetition}"))
     curves = [
         Curve(
             f"{name}/{repetition}",
