@@ -1,10 +1,29 @@
 """Building blocks that the papers' neural networks share."""
 
+import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
+
+from isaclib._validation import check_nonnegative_int
+
+
+@contextlib.contextmanager
+def initialized(seed: int) -> Iterator[None]:
+    """Draw the initial parameters of networks that are made inside from a seed.
+
+    Args:
+        seed: Seed of PyTorch's initial distributions; the global generator is left as it was.
+
+    Raises:
+        ValueError: If the seed is no integer of at least 0.
+    """
+    check_nonnegative_int("seed", seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:

@@ -16,8 +16,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from isaclib._validation import check_nonnegative_int, check_positive_int
-from isaclib.learning.networks import as_real, feed_forward, unit_power
+from isaclib._validation import check_positive_int
+from isaclib.learning.networks import as_real, feed_forward, initialized, unit_power
 from isaclib.signal.arrays import Sector
 from isaclib.systems.transceiver import Sensed
 
@@ -209,6 +209,5 @@ def seeded_autoencoder(
     Raises:
         ValueError: If a number is out of range.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_nonnegative_int("seed", seed))
+    with initialized(seed):
         return Autoencoder(num_antennas, order, target_sector, receiver_sector)

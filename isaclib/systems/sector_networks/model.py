@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from isaclib._validation import check_nonnegative_int, check_positive_int
-from isaclib.learning.networks import as_real, feed_forward, unit_beam, unit_power
+from isaclib._validation import check_positive_int
+from isaclib.learning.networks import as_real, feed_forward, initialized, unit_beam, unit_power
 from isaclib.signal.arrays import Sector
 from isaclib.systems.transceiver import Sensed
 
@@ -168,8 +168,7 @@ def seeded_sector_autoencoder(
     Raises:
         ValueError: If a number is out of range.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_nonnegative_int("seed", seed))
+    with initialized(seed):
         return SectorAutoencoder(num_antennas, order, width)
 
 

@@ -18,14 +18,13 @@ import torch
 from torch import nn
 
 from isaclib._validation import (
-    check_nonnegative_int,
     check_one_of,
     check_positive_int,
     check_range,
 )
 from isaclib.channels.codes import check_code_size, paired, unit_power_code
 from isaclib.data.images import CLASSES, SHAPE
-from isaclib.learning.networks import feed_forward
+from isaclib.learning.networks import feed_forward, initialized
 
 Task = Literal["reconstruction", "sensing", "animal", "label"]
 """What the system is trained for: the image, the target, whether an animal is shown, the class."""
@@ -233,6 +232,5 @@ def seeded_semantic(
     Raises:
         ValueError: If a number is out of range.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(check_nonnegative_int("seed", seed))
+    with initialized(seed):
         return Semantic(size, ranges, known=known, layers=layers)
