@@ -2,11 +2,12 @@ from .limit_measurement import Limit as Limit
 from .limit_measurement import measure_limit as measure_limit
 from .limit_measurement import measure_map_limit as measure_map_limit
 from .transceiver import Baseline as Baseline
-from .transceiver import Calibration as Calibration
 from .transceiver import Measurement as Measurement
+from .transceiver import OperatingPoint as OperatingPoint
 from .transceiver import Performance as Performance
 from .transceiver import Sensed as Sensed
 from .transceiver import Transceiver as Transceiver
-from .transceiver import calibrate as calibrate
 from .transceiver import measure as measure
+from .transceiver import operating_point as operating_point
+from .transceiver import set_threshold as set_threshold
 from .transceiver import symbol_error_rate as symbol_error_rate

@@ -5,7 +5,7 @@ The samples are those that :func:`isaclib.systems.transceiver.measure` and
 receiver and its limit meet the same targets.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,13 +18,12 @@ from isaclib.limits.angle_delay import OptimalMapReceiver
 from isaclib.metrics import (
     DetectionProbability,
     Estimate,
-    FalseAlarmProbability,
     RootMeanSquare,
 )
 from isaclib.receivers.angle_delay.reference import position
-from isaclib.receivers.ratio_test import Threshold, threshold
+from isaclib.receivers.ratio_test import Threshold
 from isaclib.signal.ofdm import DelayBasis
-from isaclib.systems.transceiver import Measurement
+from isaclib.systems.transceiver import Measurement, set_threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,27 +144,20 @@ def _measured(
     absent: Source, present: Callable[[torch.Generator], _Found], measurement: Measurement
 ) -> Limit:
     """Threshold, misses and errors, given the log-ratios of noise and what targets give."""
-
-    def silent(stream: str) -> Iterator[torch.Tensor]:
-        return (absent(generator) for generator in measurement.blocks(stream))
-
-    level = threshold(torch.cat(list(silent("threshold"))), measurement.p_fa)
-    alarms = FalseAlarmProbability().to(measurement.device)
-    for ratio in silent("absent"):
-        alarms.update(ratio > level.value, torch.zeros_like(ratio, dtype=torch.bool))
+    operating = set_threshold(absent, measurement)
     detected = DetectionProbability().to(measurement.device)
     error = RootMeanSquare().to(measurement.device)
     variances = []
     for generator in measurement.blocks("present"):
         found = present(generator)
-        declared = found.log_ratio > level.value
+        declared = found.log_ratio > operating.threshold.value
         detected.update(declared, torch.ones_like(declared))
         error.update(found.error[declared])
         variances.append(found.variance.cpu())
     return Limit(
         p_md=detected.estimate().complement(),
-        p_fa=alarms.estimate(),
+        p_fa=operating.p_fa,
         rmse=error.estimate(),
         variance=torch.cat(variances),
-        threshold=level,
+        threshold=operating.threshold,
     )

@@ -6,7 +6,7 @@ by the same code on the same samples.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -223,7 +223,7 @@ def symbol_error_rate(
 
 
 @dataclass(frozen=True)
-class Calibration:
+class OperatingPoint:
     """Operating point of a sensing receiver.
 
     Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
@@ -238,9 +238,31 @@ class Calibration:
 
 
 @torch.no_grad()
-def calibrate(
+def set_threshold(
+    noise_only: Callable[[torch.Generator], torch.Tensor], measurement: Measurement
+) -> OperatingPoint:
+    """Set a threshold on a statistic of noise alone, and check it on other noise.
+
+    Args:
+        noise_only: Statistics of a block of noise, ``[block]``, from the block's generator.
+        measurement: Sample count, false-alarm probability, seed and device.
+
+    Returns:
+        Threshold and false-alarm probability.
+    """
+    statistics = torch.cat([noise_only(g) for g in measurement.blocks("threshold")])
+    level = threshold(statistics, measurement.p_fa)
+    alarms = FalseAlarmProbability().to(measurement.device)
+    for generator in measurement.blocks("absent"):
+        declared = noise_only(generator) > level.value
+        alarms.update(declared, torch.zeros_like(declared))
+    return OperatingPoint(level, alarms.estimate())
+
+
+@torch.no_grad()
+def operating_point(
     transceiver: Transceiver, channel: RadarChannel, measurement: Measurement
-) -> Calibration:
+) -> OperatingPoint:
     """Set the threshold of a sensing receiver, and check it.
 
     Args:
@@ -252,16 +274,11 @@ def calibrate(
         Threshold and false-alarm probability.
     """
 
-    def statistics(stream: str) -> Iterator[torch.Tensor]:
-        for generator in measurement.blocks(stream):
-            noise = channel.draw(measurement.block, generator, present=False).noise
-            yield transceiver.sense(noise).statistic
+    def noise_only(generator: torch.Generator) -> torch.Tensor:
+        noise = channel.draw(measurement.block, generator, present=False).noise
+        return transceiver.sense(noise).statistic
 
-    level = threshold(torch.cat(list(statistics("threshold"))), measurement.p_fa)
-    metric = FalseAlarmProbability().to(measurement.device)
-    for statistic in statistics("absent"):
-        metric.update(statistic > level.value, torch.zeros_like(statistic, dtype=torch.bool))
-    return Calibration(level, metric.estimate())
+    return set_threshold(noise_only, measurement)
 
 
 @dataclass
@@ -285,7 +302,7 @@ def measure(
     radar: RadarChannel,
     communication: CommunicationChannel,
     measurement: Measurement,
-    calibration: Calibration | None = None,
+    operating: OperatingPoint | None = None,
 ) -> Performance:
     """Measure a transceiver over its two channels.
 
@@ -296,20 +313,20 @@ def measure(
         radar: Radar channel.
         communication: Communication channel.
         measurement: Sample count, false-alarm probability, seed and device.
-        calibration: Operating point of the same sensing receiver from an earlier
-            :func:`calibrate`; found here if not given.
+        operating: Operating point of the same sensing receiver from an earlier
+            :func:`operating_point`; found here if not given.
 
     Returns:
         All metrics with their confidence intervals.
     """
-    calibration = calibration or calibrate(transceiver, radar, measurement)
+    operating = operating or operating_point(transceiver, radar, measurement)
     metrics = _SensingMetrics().to(measurement.device)
     symbols, beam = transceiver.constellation(), transceiver.beam()
     for generator in measurement.blocks("present"):
         messages = _messages(len(symbols), measurement.block, generator)
         realization = radar.draw(measurement.block, generator, present=True)
         sensed = transceiver.sense(radar(beam, symbols[messages], realization))
-        declared = sensed.statistic > calibration.threshold.value
+        declared = sensed.statistic > operating.threshold.value
         metrics.p_d.update(declared, realization.present)
         metrics.rmse.update(sensed.angle, realization.theta, declared, realization.present)
         metrics.sigma.update(sensed.sigma[declared])
@@ -317,11 +334,11 @@ def measure(
     return Performance(
         ser=symbol_error_rate(transceiver, communication, measurement),
         p_d=metrics.p_d.estimate(),
-        p_fa=calibration.p_fa,
+        p_fa=operating.p_fa,
         rmse=metrics.rmse.estimate(),
         sigma=metrics.sigma.estimate(),
         sigma_mean=metrics.sigma_mean.estimate(),
-        threshold=calibration.threshold,
+        threshold=operating.threshold,
     )
 
 

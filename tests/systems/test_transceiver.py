@@ -16,12 +16,12 @@ from isaclib.signal.noise import complex_normal, db_to_linear, step_generator
 from isaclib.systems.autoencoder.model import seeded_autoencoder
 from isaclib.systems.transceiver import (
     Baseline,
-    Calibration,
     Measurement,
+    OperatingPoint,
     Sensed,
     Transceiver,
-    calibrate,
     measure,
+    operating_point,
     symbol_error_rate,
 )
 
@@ -107,7 +107,7 @@ def test_the_baseline_is_ml_decisions_and_the_maprt():
 def test_the_false_alarm_probability_is_the_one_asked_for():
     for transceiver in (BASELINE, LEARNED):
         measurement = Measurement(samples=40_000, p_fa=0.02)
-        found = calibrate(transceiver, RADAR, measurement)
+        found = operating_point(transceiver, RADAR, measurement)
         # Both the threshold and the check are measured, each with a binomial spread.
         spread = math.sqrt(2 * 0.02 * 0.98 / 40_000)
         assert abs(found.p_fa.value - 0.02) < SIGMAS * spread
@@ -193,7 +193,7 @@ def test_streams_do_not_share_samples():
 
 def test_the_threshold_is_checked_on_samples_other_than_its_own():
     """On its own samples exactly the share asked for would lie above it."""
-    found = [calibrate(BASELINE, RADAR, replace(SMALL, seed=s)).p_fa.value for s in range(5)]
+    found = [operating_point(BASELINE, RADAR, replace(SMALL, seed=s)).p_fa.value for s in range(5)]
     assert any(value != 0.05 for value in found)
 
 
@@ -206,11 +206,11 @@ def test_measuring_twice_gives_the_same_and_another_seed_something_else():
 
 
 def test_a_calibration_can_be_used_again_for_another_beam():
-    calibration = calibrate(BASELINE, RADAR, SMALL)
+    operating = operating_point(BASELINE, RADAR, SMALL)
     other = replace(BASELINE, beamformer=towards(-0.1))
     fresh = measure(other, RADAR, COMMUNICATION, SMALL)
-    assert same(measure(other, RADAR, COMMUNICATION, SMALL, calibration), fresh)
-    never = Calibration(replace(calibration.threshold, value=math.inf), calibration.p_fa)
+    assert same(measure(other, RADAR, COMMUNICATION, SMALL, operating), fresh)
+    never = OperatingPoint(replace(operating.threshold, value=math.inf), operating.p_fa)
     blind = measure(other, RADAR, COMMUNICATION, SMALL, never)
     assert blind.p_d.value == 0
     assert math.isnan(blind.rmse.value)

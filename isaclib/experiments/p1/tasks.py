@@ -22,8 +22,8 @@ from isaclib.systems.transceiver import (
     Baseline,
     Measurement,
     Performance,
-    calibrate,
     measure,
+    operating_point,
 )
 
 
@@ -177,13 +177,13 @@ def baseline_records(
     assumed = positions if payload["known"] else scenario.nominal_positions()
     radar, communication = scenario.channels(positions)
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    calibration = None
+    operating = None
     records = []
     for rho, phase in payload["points"]:
         transceiver = baseline_transceiver(scenario, assumed, rho, phase, payload["grid_size"])
         transceiver = _to_device(transceiver, measurement.device)
-        calibration = calibration or calibrate(transceiver, radar, measurement)
-        found = measure(transceiver, radar, communication, measurement, calibration)
+        operating = operating or operating_point(transceiver, radar, measurement)
+        found = measure(transceiver, radar, communication, measurement, operating)
         records.append(performance_record(found))
     return records
 

@@ -26,7 +26,7 @@ from isaclib.systems.steering_matrix.model import (
     seeded_model_driven,
 )
 from isaclib.systems.steering_matrix.training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.transceiver import Measurement, Transceiver, calibrate, measure
+from isaclib.systems.transceiver import Measurement, Transceiver, measure, operating_point
 
 Record = dict[str, dict[str, float]]
 
@@ -79,12 +79,12 @@ class _Bench:
             scenario = self.scenario.towards(degrees)
             radar, communication = scenario.channels(self.positions)
             systems = transceivers(scenario.target_sector)
-            calibration = calibrate(systems[0], radar, self.measurement)
+            operating = operating_point(systems[0], radar, self.measurement)
             found.append(
                 [
                     p2_record(
                         performance_record(
-                            measure(t, radar, communication, self.measurement, calibration)
+                            measure(t, radar, communication, self.measurement, operating)
                         )
                     )
                     for t in systems

@@ -21,7 +21,7 @@ from isaclib.systems.spacings.calibration import calibrate
 from isaclib.systems.spacings.constellation import measure_constellation
 from isaclib.systems.spacings.measurement import (
     SensingPerformance,
-    calibrate_array,
+    array_operating_point,
     measure_sensing,
     measure_symbols,
 )
@@ -122,12 +122,12 @@ def measure_array(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     channel = scenario.communication(true)
     # Without a target the beam does not matter: one threshold is that of all beams.
     receiver = scenario.transceiver(assumed, payload["receiver"])
-    calibration = calibrate_array(receiver, scene.radar, scene.basis, measurement)
+    operating = array_operating_point(receiver, scene.radar, scene.basis, measurement)
     error = _position_error(assumed, true)
     records = []
     for number, (share, phase) in enumerate(payload["beams"]):
         system = scenario.transceiver(assumed, payload["receiver"], share, phase)
-        found = measure_sensing(system, scene.radar, scene.basis, measurement, calibration)
+        found = measure_sensing(system, scene.radar, scene.basis, measurement, operating)
         record = {**sensing_record(found), "position_error": error}
         if payload["symbols"]:
             record["ser"] = asdict(measure_symbols(system, channel, measurement))

@@ -2,7 +2,7 @@ from .calibration import calibrate as calibrate
 from .constellation import measure_constellation as measure_constellation
 from .measurement import SensingPerformance as SensingPerformance
 from .measurement import SensingReceiver as SensingReceiver
-from .measurement import calibrate_array as calibrate_array
+from .measurement import array_operating_point as array_operating_point
 from .measurement import measure_sensing as measure_sensing
 from .measurement import measure_symbols as measure_symbols
 from .model import ArrayTransceiver as ArrayTransceiver

@@ -5,8 +5,8 @@ span of the delay vectors of the range sector, and in that of the steering vecto
 assumes for the angular sector. Both are small, so test echoes are simulated there.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -15,20 +15,19 @@ from isaclib.channels.ofdm import OfdmRadarChannel, Targets
 from isaclib.metrics import (
     DetectionProbability,
     Estimate,
-    FalseAlarmProbability,
     Mean,
     RootMeanSquare,
 )
 from isaclib.receivers.angle_delay.reference import Estimate as MapEstimate
 from isaclib.receivers.angle_delay.reference import position
 from isaclib.receivers.angle_delay.search import MapSearch
-from isaclib.receivers.ratio_test import Threshold, threshold
+from isaclib.receivers.ratio_test import Threshold
 from isaclib.signal.arrays import steering_vector
 from isaclib.signal.ofdm import DelayBasis
 from isaclib.signal.sectors import Windows
 from isaclib.signal.subspace import spanning_basis
 from isaclib.systems.spacings.model import ArrayTransceiver
-from isaclib.systems.transceiver import Calibration, Measurement
+from isaclib.systems.transceiver import Measurement, OperatingPoint, set_threshold
 
 
 class SensingReceiver:
@@ -100,12 +99,12 @@ class SensingReceiver:
 
 
 @torch.no_grad()
-def calibrate_array(
+def array_operating_point(
     transceiver: ArrayTransceiver,
     radar: OfdmRadarChannel,
     basis: DelayBasis,
     measurement: Measurement,
-) -> Calibration:
+) -> OperatingPoint:
     """Set the threshold of a sensing receiver, and check it on other samples.
 
     Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
@@ -120,16 +119,7 @@ def calibrate_array(
         Threshold and false-alarm probability.
     """
     receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
-
-    def statistics(stream: str) -> Iterator[torch.Tensor]:
-        for generator in measurement.blocks(stream):
-            yield receiver.statistics(measurement.block, generator)
-
-    level = threshold(torch.cat(list(statistics("threshold"))), measurement.p_fa)
-    metric = FalseAlarmProbability().to(measurement.device)
-    for statistic in statistics("absent"):
-        metric.update(statistic > level.value, torch.zeros_like(statistic, dtype=torch.bool))
-    return Calibration(level, metric.estimate())
+    return set_threshold(partial(receiver.statistics, measurement.block), measurement)
 
 
 @dataclass(frozen=True)
@@ -174,7 +164,7 @@ def measure_sensing(
     radar: OfdmRadarChannel,
     basis: DelayBasis,
     measurement: Measurement,
-    calibration: Calibration | None = None,
+    operating: OperatingPoint | None = None,
 ) -> SensingPerformance:
     """Measure how well a transceiver detects targets and tells where they are.
 
@@ -186,20 +176,20 @@ def measure_sensing(
         radar: Radar channel.
         basis: Delay basis.
         measurement: Sample count, false-alarm probability, seed and device.
-        calibration: Operating point of the same sensing receiver from an earlier
-            :func:`calibrate_array`; found here if not given.
+        operating: Operating point of the same sensing receiver from an earlier
+            :func:`array_operating_point`; found here if not given.
 
     Returns:
         All metrics with their confidence intervals.
     """
-    calibration = calibration or calibrate_array(transceiver, radar, basis, measurement)
+    operating = operating or array_operating_point(transceiver, radar, basis, measurement)
     receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
     beam = transceiver.beam().to(measurement.device)
     metrics = _Metrics().to(measurement.device)
     for generator in measurement.blocks("present"):
         targets = radar.draw(measurement.block, generator, present=True)
         found = receiver.sense(beam, targets, generator)
-        declared = found.statistic > calibration.threshold.value
+        declared = found.statistic > operating.threshold.value
         metrics.p_d.update(declared, targets.present)
         error = position(found.angle, found.distance) - position(targets.theta, targets.distance)
         metrics.position.update(torch.linalg.vector_norm(error, dim=-1)[declared])
@@ -207,11 +197,11 @@ def measure_sensing(
         metrics.distance.update((found.distance - targets.distance)[declared])
     return SensingPerformance(
         p_md=metrics.p_d.estimate().complement(),
-        p_fa=calibration.p_fa,
+        p_fa=operating.p_fa,
         position=metrics.position.estimate(),
         angle=metrics.angle.estimate(),
         distance=metrics.distance.estimate(),
-        threshold=calibration.threshold,
+        threshold=operating.threshold,
     )
 
 

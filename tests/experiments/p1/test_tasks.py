@@ -19,7 +19,7 @@ from isaclib.experiments.p1.tasks import (
 from isaclib.signal.arrays import beampattern
 from isaclib.signal.modulation import qam
 from isaclib.systems.autoencoder.training import TrainingPlan
-from isaclib.systems.transceiver import Measurement, calibrate, measure
+from isaclib.systems.transceiver import Measurement, measure, operating_point
 
 SCENARIO = Scenario(num_antennas=6, p_fa=0.05)
 TEST = {"samples": 2000, "block": 500, "seed": 0, "device": "cpu"}
@@ -177,7 +177,7 @@ def performance():
     radar, communication = SCENARIO.channels(SCENARIO.nominal_positions())
     measurement = Measurement(p_fa=0.05, **TEST)
     return measure(
-        baseline, radar, communication, measurement, calibrate(baseline, radar, measurement)
+        baseline, radar, communication, measurement, operating_point(baseline, radar, measurement)
     )
 
 

@@ -15,7 +15,7 @@ from isaclib.systems.sector_networks import training as sector_autoencoder_train
 from isaclib.systems.sector_networks.training import SectorAutoencoderTraining
 from isaclib.systems.steering_matrix import training as model_driven_training
 from isaclib.systems.steering_matrix.training import ModelDrivenTraining
-from isaclib.systems.transceiver import calibrate
+from isaclib.systems.transceiver import operating_point
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -81,10 +81,10 @@ def test_networks_that_were_killed_while_they_were_measured_go_on_to_the_same_re
         # The second sector after the angle step.
         if len(calls) == 4:
             raise Killed
-        return calibrate(*arguments)
+        return operating_point(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("isaclib.experiments.p2.tasks.calibrate", until_the_fourth)
+        patch.setattr("isaclib.experiments.p2.tasks.operating_point", until_the_fourth)
         with pytest.raises(Killed):
             train_networks(some_networks(), tmp_path / "parts")
     assert not (tmp_path / "parts" / WEIGHTS).exists()

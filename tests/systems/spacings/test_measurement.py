@@ -20,7 +20,7 @@ from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciproca
 from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.systems.spacings.measurement import (
     SensingReceiver,
-    calibrate_array,
+    array_operating_point,
     measure_sensing,
     measure_symbols,
 )
@@ -86,17 +86,17 @@ def test_the_measurement_agrees_with_the_literal_computation(known):
 
 
 def test_the_threshold_gives_the_false_alarms_asked_for():
-    calibration = calibrate_array(a_transceiver(), RADAR, BASIS, SETTING)
-    assert calibration.threshold.count == calibration.p_fa.count == 6000
-    assert abs(calibration.p_fa.value - 0.02) < 4.5 * math.sqrt(2 * 0.02 * 0.98 / 6000)
+    operating = array_operating_point(a_transceiver(), RADAR, BASIS, SETTING)
+    assert operating.threshold.count == operating.p_fa.count == 6000
+    assert abs(operating.p_fa.value - 0.02) < 4.5 * math.sqrt(2 * 0.02 * 0.98 / 6000)
 
 
 def test_a_known_calibration_is_used():
     transceiver = a_transceiver()
-    calibration = calibrate_array(transceiver, RADAR, BASIS, SETTING)
+    operating = array_operating_point(transceiver, RADAR, BASIS, SETTING)
     expected = measure_sensing(transceiver, RADAR, BASIS, SETTING)
-    assert measure_sensing(transceiver, RADAR, BASIS, SETTING, calibration) == expected
-    raised = replace(calibration, threshold=replace(calibration.threshold, value=1e9))
+    assert measure_sensing(transceiver, RADAR, BASIS, SETTING, operating) == expected
+    raised = replace(operating, threshold=replace(operating.threshold, value=1e9))
     blind = measure_sensing(transceiver, RADAR, BASIS, SETTING, raised)
     assert blind.p_md.value == blind.p_md.high == 1.0
     assert math.isnan(blind.position.value)
@@ -176,9 +176,9 @@ def test_a_beam_towards_the_receiver_makes_fewer_errors():
 def test_a_basis_of_other_ranges_is_refused():
     basis = delay_basis(SUBCARRIERS, RangeSector(0, 50))
     with pytest.raises(ValueError, match=r"basis must be of .* hold the ranges \[0, 60\] m"):
-        calibrate_array(a_transceiver(), RADAR, basis, SETTING)
+        array_operating_point(a_transceiver(), RADAR, basis, SETTING)
 
 
 def test_too_few_samples_for_a_threshold_are_refused():
     with pytest.raises(ValueError, match="at least 1 / p_fa = 50 samples, got 40"):
-        calibrate_array(a_transceiver(), RADAR, BASIS, replace(SETTING, samples=40, block=40))
+        array_operating_point(a_transceiver(), RADAR, BASIS, replace(SETTING, samples=40, block=40))
