@@ -69,8 +69,38 @@ class Transceiver(Protocol):
         ...
 
 
+class FixedSymbols:
+    """The part of a transceiver whose communication link is not learned, P1 Sec. IV-B.
+
+    Attributes:
+        symbols: ``[order]``, complex64. Constellation.
+    """
+
+    symbols: torch.Tensor
+
+    def constellation(self) -> torch.Tensor:
+        """Symbols of all messages.
+
+        Returns:
+            ``[order]``, complex64.
+        """
+        return self.symbols
+
+    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
+        """Maximum-likelihood messages, P1 Eq. (11), P2 and P3 Sec. III-C.
+
+        Args:
+            received: ``[...]``, complex64. Received samples.
+            csi: ``[...]``, complex64. Channel state information.
+
+        Returns:
+            ``[...]``, int64.
+        """
+        return maximum_likelihood(received, csi, self.symbols)
+
+
 @dataclass(frozen=True, eq=False)
-class Baseline:
+class Baseline(FixedSymbols):
     """The model-based benchmark of P1 Sec. IV-B: fixed symbols and beam, ML decisions, MAPRT.
 
     Attributes:
@@ -89,14 +119,6 @@ class Baseline:
     sector: Sector
     grid_size: int = 201
 
-    def constellation(self) -> torch.Tensor:
-        """Symbols of all messages.
-
-        Returns:
-            ``[order]``, complex64.
-        """
-        return self.symbols
-
     def beam(self) -> torch.Tensor:
         """Beamformer.
 
@@ -104,18 +126,6 @@ class Baseline:
             ``[antennas]``, complex64.
         """
         return self.beamformer
-
-    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Maximum-likelihood messages, P1 Eq. (11).
-
-        Args:
-            received: ``[batch]``, complex64. Received samples.
-            csi: ``[batch]``, complex64. Channel state information.
-
-        Returns:
-            ``[batch]``, int64.
-        """
-        return maximum_likelihood(received, csi, self.symbols)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
         """MAPRT statistic and angle estimate, P1 Eq. (18).

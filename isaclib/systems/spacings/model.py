@@ -18,9 +18,10 @@ from isaclib._validation import check_one_of
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid
 from isaclib.signal.arrays import HALF_WAVELENGTH, Sector, element_index, steering_vector
 from isaclib.signal.beamforming import combine_beams, precoder, window_beams
-from isaclib.signal.modulation import maximum_likelihood, psk
+from isaclib.signal.modulation import psk
 from isaclib.signal.sectors import SectorBatch, Windows, grid_windows
 from isaclib.signal.spacings import spacing_positions, warn_of_disorder
+from isaclib.systems.transceiver import FixedSymbols
 
 Parameter = Literal["spacing", "position"]
 """What a :class:`SpacingArray` learns: the spacings, as P3, or what they move the elements by."""
@@ -103,7 +104,7 @@ class SpacingArray(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
-class ArrayTransceiver:
+class ArrayTransceiver(FixedSymbols):
     """Transmitter and receivers that assume given element positions.
 
     With learned positions it is the system of P3, with the true ones its baseline that knows the
@@ -154,18 +155,6 @@ class ArrayTransceiver:
         windows = grid_windows(self.design, SectorBatch(low, high))
         radar, communication = design_beams(self.positions, self.design, windows)
         return combine_beams(radar, communication, self.radar_share, self.phase)
-
-    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Maximum-likelihood messages, P3 Sec. III-C.
-
-        Args:
-            received: ``[batch, subcarriers]``, complex64. Received samples.
-            csi: ``[batch, subcarriers]``, complex64. Channel state information.
-
-        Returns:
-            ``[batch, subcarriers]``, int64.
-        """
-        return maximum_likelihood(received, csi, self.symbols)
 
     def windows(self) -> Windows:
         """The target's sector on the receiver's grid.

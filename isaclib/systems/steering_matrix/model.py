@@ -19,10 +19,10 @@ from isaclib._validation import check_nonnegative, check_one_of, check_positive,
 from isaclib.receivers.softmax import Reading, softmax_angle
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.beamforming import FIELD_OF_VIEW, combine_beams, precoder, window_beams
-from isaclib.signal.modulation import maximum_likelihood, qam
+from isaclib.signal.modulation import qam
 from isaclib.signal.noise import step_generator
 from isaclib.signal.sectors import SectorBatch, Windows, grid_windows
-from isaclib.systems.transceiver import Sensed
+from isaclib.systems.transceiver import FixedSymbols, Sensed
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def seeded_model_driven(
 
 
 @dataclass(frozen=True, eq=False)
-class ModelDrivenTransceiver:
+class ModelDrivenTransceiver(FixedSymbols):
     """A steering matrix at work for one pair of sectors, a :class:`~.transceiver.Transceiver`.
 
     Symbols are QAM and decisions maximum-likelihood, as in the baseline: nothing of the
@@ -217,14 +217,6 @@ class ModelDrivenTransceiver:
     phase: float = 0.0
     symbols: torch.Tensor = field(default_factory=lambda: qam(4))
 
-    def constellation(self) -> torch.Tensor:
-        """Symbols of all messages.
-
-        Returns:
-            ``[order]``, complex64.
-        """
-        return self.symbols
-
     def beam(self) -> torch.Tensor:
         """Joint beam of radar and communication, P2 Eq. (5).
 
@@ -240,18 +232,6 @@ class ModelDrivenTransceiver:
             for sector in (self.target_sector, self.receiver_sector)
         )
         return combine_beams(radar, communication, self.radar_share, self.phase)
-
-    def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Maximum-likelihood messages, P2 Sec. III-C.
-
-        Args:
-            received: ``[batch]``, complex64. Received samples.
-            csi: ``[batch]``, complex64. Channel state information.
-
-        Returns:
-            ``[batch]``, int64.
-        """
-        return maximum_likelihood(received, csi, self.symbols)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
         """Statistic and angle, P2 Eqs. (14) and (13).
