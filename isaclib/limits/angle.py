@@ -158,19 +158,19 @@ class OptimalReceiver:
         exponent = torch.addcmul(offset.to(power), power, (snr / (1 + snr)).to(power))
         peak = exponent.amax(dim=-1, keepdim=True)
         weights = exponent.sub_(peak).exp_().double()
-        middle = (self.angles[0] + self.angles[-1]) / 2
-        apart = self.angles - middle
+        center = (self.angles[0] + self.angles[-1]) / 2
+        apart = self.angles - center
         powers = torch.stack([torch.ones_like(apart), apart, apart.square()], dim=-1)
         total, first, second = (weights @ powers).unbind(-1)
         mean = first / total
         variance = (second / total - mean.square()).clamp(min=0)
-        return Posterior(torch.log(total) + peak.squeeze(-1).double(), mean + middle, variance)
+        return Posterior(torch.log(total) + peak.squeeze(-1).double(), mean + center, variance)
 
 
 def rmse_limit(
-    variance: torch.Tensor, share: float, *, confidence: float = 0.95
+    variance: torch.Tensor, p_d: float, *, confidence: float = 0.95
 ) -> "metrics.Estimate":
-    r"""Smallest RMSE over detected targets, of any detector that detects a given share of them.
+    r"""Smallest RMSE over detected targets, of any detector that detects a given fraction of them.
 
     Whatever a receiver declares and estimates from its echo,
     :math:`\mathbb{E}[(\hat\theta-\theta)^2\,\mathbb{1}_D] \ge
@@ -180,28 +180,28 @@ def rmse_limit(
 
     Args:
         variance: ``[samples]``, real. Posterior variances of echoes of targets, at least two.
-        share: Share of the targets that is detected, P_d, in (0, 1].
+        p_d: Fraction of the targets that is detected, P_d, in (0, 1].
         confidence: Probability in (0, 1) that the interval holds the exact limit.
 
     Returns:
-        Root of the mean of the smallest variances, up to that share; its interval is for the share
-        as given, from the delta method.
+        Root of the mean of that fraction of smallest variances; its interval is for P_d as
+        given, from the delta method.
 
     Raises:
-        ValueError: If ``share`` is outside (0, 1], or there are too few samples.
+        ValueError: If ``p_d`` is outside (0, 1], or there are too few samples.
     """
     from isaclib.metrics import Estimate, Mean
 
-    if not 0 < share <= 1:
-        raise ValueError(f"share must lie in (0, 1], got {share!r}")
+    if not 0 < p_d <= 1:
+        raise ValueError(f"p_d must lie in (0, 1], got {p_d!r}")
     check_probability("confidence", confidence)
     ordered = torch.sort(variance.double().flatten()).values
     if len(ordered) < 2:
         raise ValueError(f"variance must hold at least 2 samples, got {len(ordered)}")
-    last = ordered[min(math.ceil(share * len(ordered)), len(ordered)) - 1]
-    # The mean of the smallest part is max_t {t - E[(t - V)^+] / share}, reached at the quantile t;
+    last = ordered[min(math.ceil(p_d * len(ordered)), len(ordered)) - 1]
+    # The mean of the smallest part is max_t {t - E[(t - V)^+] / p_d}, reached at the quantile t;
     # to first order the error of t does not matter. So it is a plain mean of these terms:
-    terms = last - (last - ordered).clamp(min=0) / share
+    terms = last - (last - ordered).clamp(min=0) / p_d
     metric = Mean()
     metric.update(terms)
     square = metric.estimate(confidence)

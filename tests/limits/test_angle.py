@@ -297,7 +297,7 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="per_cell must be a finite number > 0, got 0"):
         OptimalReceiver(RADAR, BEAM, per_cell=0)
     for share in (0, 1.1, math.nan):
-        with pytest.raises(ValueError, match=r"share must lie in \(0, 1\]"):
+        with pytest.raises(ValueError, match=r"p_d must lie in \(0, 1\]"):
             rmse_limit(torch.ones(3), share)
     with pytest.raises(ValueError, match="variance must hold at least 2 samples, got 1"):
         rmse_limit(torch.ones(1), 0.5)

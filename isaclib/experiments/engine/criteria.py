@@ -38,8 +38,8 @@ def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool
     return best(allowed, default=math.nan)
 
 
-def share(values: Sequence[float], accept: Callable[[float], bool]) -> float:
-    """Share of the values that are accepted.
+def fraction(values: Sequence[float], accept: Callable[[float], bool]) -> float:
+    """Fraction of the values that are accepted.
 
     Args:
         values: At least one.
@@ -84,7 +84,7 @@ def average(name: str, values: Sequence[float], over: str) -> Number:
     return _spread(name, statistics.fmean(values), values, f"mean and range of {{}} {over}")
 
 
-def middle(name: str, values: Sequence[float], over: str) -> Number:
+def median(name: str, values: Sequence[float], over: str) -> Number:
     """Median of values, and their range.
 
     Args:

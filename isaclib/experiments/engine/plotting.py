@@ -151,30 +151,30 @@ def plot_ranges(
     places: Sequence[float],
     columns: Sequence[Sequence[float]],
     *,
-    middle: Callable[[Sequence[float]], float],
+    average: Callable[[Sequence[float]], float],
     label: str,
     color: str,
     marker: str,
 ) -> None:
-    """Draw the middle of each column of values as a marker, and its range as a bar.
+    """Draw an average of each column of values as a marker, and its range as a bar.
 
     Args:
         axes: Where to draw.
         places: Horizontal place of each column.
         columns: Values of each column.
-        middle: What the marker shows, such as the mean.
+        average: What the marker shows, such as the mean.
         label: Entry in the legend.
         color: Colour.
         marker: Marker.
     """
-    middles = [middle(column) for column in columns]
+    averages = [average(column) for column in columns]
     ends = [
-        [m - min(column) for m, column in zip(middles, columns, strict=True)],
-        [max(column) - m for m, column in zip(middles, columns, strict=True)],
+        [m - min(column) for m, column in zip(averages, columns, strict=True)],
+        [max(column) - m for m, column in zip(averages, columns, strict=True)],
     ]
     axes.errorbar(
         places,
-        middles,
+        averages,
         yerr=ends,
         label=label,
         color=color,

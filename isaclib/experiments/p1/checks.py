@@ -14,8 +14,8 @@ from isaclib.experiments.engine.criteria import (
     MOST,
     average,
     best_at,
-    middle,
-    share,
+    fraction,
+    median,
     status_of,
 )
 from isaclib.experiments.engine.results import Result, Series
@@ -94,8 +94,8 @@ def check_tradeoff(results: Mapping[str, Result]) -> Verdict:
     """Criterion of ``p1-tradeoff``."""
     result = results["p1-fig2"]
     differences, ratios = _gaps(learned(result, "autoencoder/deg/"), result["baseline"])
-    near_p_d = share(differences, lambda d: d >= -CLOSE_P_D)
-    near_rmse = share(ratios, lambda r: r <= CLOSE_RMSE)
+    near_p_d = fraction(differences, lambda d: d >= -CLOSE_P_D)
+    near_rmse = fraction(ratios, lambda r: r <= CLOSE_RMSE)
     return Verdict(
         status_of(near_p_d >= MOST, near_rmse >= MOST),
         f"P_d within {CLOSE_P_D} of the baseline's or above it in {near_p_d:.0%} of the points "
@@ -103,9 +103,9 @@ def check_tradeoff(results: Mapping[str, Result]) -> Verdict:
         f"{CLOSE_RMSE} in {near_rmse:.0%} (ratio {min(ratios):.2f} to {max(ratios):.2f}, median "
         f"{statistics.median(ratios):.2f})",
         numbers=(
-            middle("P_d less the baseline's at equal SER", differences, "points"),
+            median("P_d less the baseline's at equal SER", differences, "points"),
             Number("share of the points that are close in P_d", near_p_d),
-            middle("RMSE over the baseline's at equal SER", ratios, "points"),
+            median("RMSE over the baseline's at equal SER", ratios, "points"),
             Number("share of the points that are close in RMSE", near_rmse),
         ),
     )
@@ -234,7 +234,7 @@ def check_uncertainty_under(results: Mapping[str, Result]) -> Verdict:
         ]
 
     rms, mean = ratios("sigma_deg"), ratios("sigma_mean_deg")
-    slightly = [share(r, lambda x: 1 < x <= 1.5) for r in (rms, mean)]
+    slightly = [fraction(r, lambda x: 1 < x <= 1.5) for r in (rms, mean)]
     return Verdict(
         status_of(*(share >= MOST for share in slightly)),
         f"RMSE over the root mean square of sigma: median {statistics.median(rms):.2f}, between 1 "
@@ -249,7 +249,7 @@ def check_uncertainty_under(results: Mapping[str, Result]) -> Verdict:
                 strict=True,
             )
             for number in (
-                middle(f"RMSE over {kind}", found, "points"),
+                median(f"RMSE over {kind}", found, "points"),
                 Number(f"share of the points between 1 and 1.5 times {kind}", inside),
             )
         ),
@@ -276,7 +276,7 @@ def check_impairments(results: Mapping[str, Result]) -> Verdict:
         / best_at(result[f"baseline/cumulative/known/{d}"], "rmse_deg", 1, larger_is_better=False)
         for d in range(result.config["baseline_draws"])
     ]
-    ahead = share(factors, lambda f: f < 1)
+    ahead = fraction(factors, lambda f: f < 1)
     return Verdict(
         status_of(
             statistics.fmean(adapted) >= MOST, ahead >= MOST, statistics.median(penalties) >= 1.5
@@ -293,9 +293,9 @@ def check_impairments(results: Mapping[str, Result]) -> Verdict:
                 "share of the autoencoder's points close to the baseline that knows",
                 statistics.fmean(adapted),
             ),
-            middle("RMSE over that of the baseline that assumes lambda/2", factors, "points"),
-            middle("P_d less that of the baseline that assumes lambda/2", differences, "points"),
-            middle("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
+            median("RMSE over that of the baseline that assumes lambda/2", factors, "points"),
+            median("P_d less that of the baseline that assumes lambda/2", differences, "points"),
+            median("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
         ),
     )
 
@@ -324,8 +324,8 @@ def check_sequential(results: Mapping[str, Result]) -> Verdict:
         )
         numbers += [
             Number(f"share of the pairs better than {schedule} in both", better / len(ratios)),
-            middle(f"P_d less that of {schedule}", differences, "pairs"),
-            middle(f"RMSE over that of {schedule}", ratios, "pairs"),
+            median(f"P_d less that of {schedule}", differences, "pairs"),
+            median(f"RMSE over that of {schedule}", ratios, "pairs"),
         ]
     return Verdict(status_of(*passed), "sequential " + "; ".join(texts), numbers=tuple(numbers))
 
@@ -343,6 +343,6 @@ def check_maprt(results: Mapping[str, Result]) -> Verdict:
         f"{statistics.median(short):.0e} (median; largest {max(short):.0e})",
         numbers=(
             Number("largest relative excess of the brute force over the closed form", excess),
-            middle("relative shortfall of the brute force", short, "echoes"),
+            median("relative shortfall of the brute force", short, "echoes"),
         ),
     )

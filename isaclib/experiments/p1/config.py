@@ -20,7 +20,7 @@ IMPAIRED_RADAR_WEIGHTS = (0.0, 1e-6, 1e-4, 1e-2, 1.5e-2, 0.03, 0.05, 0.15, 0.4, 
 """Hyper-parameters omega_r of P1 Fig. 5."""
 
 
-Reading = Literal["cumulative", "per_element", "per_element_centered"]
+SpacingReading = Literal["cumulative", "per_element", "per_element_centered"]
 """What the spacings :math:`d_k` of P1 Sec. IV-E do, see
 :func:`isaclib.signal.spacings.impaired_positions`: distances between neighbours, as the text says;
 element k at k times :math:`d_k`, as the printed steering vector has it; or the same with k counted
@@ -37,7 +37,7 @@ class Impairment:
         draw: Index of the realization.
     """
 
-    model: Reading
+    model: SpacingReading
     std_wavelengths: float
     draw: int
 
@@ -97,7 +97,7 @@ class Scenario:
         """
         if impairment is None:
             return self.nominal_positions()
-        check_one_of("model", impairment.model, get_args(Reading))
+        check_one_of("model", impairment.model, get_args(SpacingReading))
         centered = impairment.model == "per_element_centered"
         positions = impaired_positions(
             self.num_antennas,
@@ -218,7 +218,7 @@ class ImpairedConfig:
     test: Test = Test()
     radar_weights: tuple[float, ...] = IMPAIRED_RADAR_WEIGHTS
     other_radar_weights: tuple[float, ...] = (1e-2, 0.05, 0.9)
-    models: tuple[Reading, ...] = ("cumulative", "per_element")
+    models: tuple[SpacingReading, ...] = ("cumulative", "per_element")
     std_wavelengths: float = 1 / 30
     baseline_draws: int = 20
     learned_draws: int = 3
@@ -242,7 +242,7 @@ class PenaltyConfig:
 
     scenario: Scenario = Scenario()
     test: Test = Test(samples=200_000)
-    models: tuple[Reading, ...] = ("cumulative", "per_element", "per_element_centered")
+    models: tuple[SpacingReading, ...] = ("cumulative", "per_element", "per_element_centered")
     stds_wavelengths: tuple[float, ...] = (1 / 60, 1 / 30, 1 / 20, 1 / 10)
     draws: int = 20
     rho: float = 0.65

@@ -11,7 +11,7 @@ from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import Quantity, Result, Series
 from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.assembly import Curve, baseline_task, point_series, run_curves
-from isaclib.experiments.p1.config import Impairment, Reading, Scenario
+from isaclib.experiments.p1.config import Impairment, Scenario, SpacingReading
 from isaclib.experiments.p1.maprt import maprt_series
 from isaclib.experiments.p1.tasks import measure_baselines
 from isaclib.signal.arrays import beampattern
@@ -152,7 +152,7 @@ def _impaired_baselines(context: RunContext) -> list[Series]:
     names: list[str] = []
     tasks: list[Task] = []
 
-    def add(name: str, known: bool, model: Reading, draw: int) -> None:
+    def add(name: str, known: bool, model: SpacingReading, draw: int) -> None:
         impairment = Impairment(model, config.std_wavelengths, draw)
         names.append(name)
         tasks.append(

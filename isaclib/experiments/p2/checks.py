@@ -17,7 +17,7 @@ from isaclib.experiments.engine.criteria import (
     CLOSE_RMSE,
     MOST,
     best_at,
-    middle,
+    median,
     status_of,
 )
 from isaclib.experiments.engine.results import Result, Series
@@ -91,8 +91,8 @@ def _numbers(who: str, reference: str, found: Sequence[Gap]) -> tuple[Number, Nu
     """Medians of both distances, with their ranges."""
     p_md, rmse = zip(*found, strict=True)
     return (
-        middle(f"P_md, {who} less {reference}", p_md, "points"),
-        middle(f"RMSE, {who} over {reference}", rmse, "points"),
+        median(f"P_md, {who} less {reference}", p_md, "points"),
+        median(f"RMSE, {who} over {reference}", rmse, "points"),
     )
 
 
@@ -152,7 +152,7 @@ def check_impaired(results: Mapping[str, Result]) -> Verdict:
         f"baseline that knows the spacings: model-driven learning in {_close(matrix):.0%} of the "
         f"points ({_middle(matrix)}), networks in {_close(networks):.0%} ({_middle(networks)})",
         numbers=(
-            middle("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
+            median("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
             *_numbers("model-driven", "knowing baseline", matrix),
             Number("share of model-driven learning's points that are close", _close(matrix)),
             *_numbers("networks", "knowing baseline", networks),

@@ -175,7 +175,7 @@ class ImpairedConfig:
         MatrixTraining(grid_size=156),
         NetworkTraining(width=21),
     )
-    model: p1_config.Reading = "cumulative"
+    model: p1_config.SpacingReading = "cumulative"
     std_wavelengths: float = 1 / 30
     baseline_draws: int = 20
     matrix_draws: int = 3
@@ -202,7 +202,7 @@ class ReadingsConfig:
     scenario: Scenario = Scenario()
     test: Test = field(default_factory=Test)
     unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
-    models: tuple[p1_config.Reading, ...] = ("cumulative", "per_element_centered")
+    models: tuple[p1_config.SpacingReading, ...] = ("cumulative", "per_element_centered")
     std_wavelengths: float = 1 / 30
     grid_size: int = 500
     matrix: MatrixTraining = MatrixTraining(grid_size=156)

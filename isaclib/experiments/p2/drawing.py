@@ -235,7 +235,7 @@ def draw_readings(result: Result) -> Figure:
                     (points, *_) = axes.plot(at, columns, marker, ms=4, color=color)
                     points.set_label(look["label"])
                 else:
-                    plot_ranges(axes, at, columns, middle=statistics.median, marker=marker, **look)
+                    plot_ranges(axes, at, columns, average=statistics.median, marker=marker, **look)
             axes.set_xticks(range(len(places)), list(places.values()), fontsize=8)
             axes.set_ylabel(LABELS[y])
             plain_log_scale(axes, y=True)

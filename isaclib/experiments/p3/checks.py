@@ -17,8 +17,8 @@ from isaclib.experiments.engine.criteria import (
     MOST,
     average,
     best_at,
+    fraction,
     point,
-    share,
     status_of,
 )
 from isaclib.experiments.engine.drawing import named
@@ -149,7 +149,7 @@ def check_ul_first(results: Mapping[str, Result]) -> Verdict:
         for iteration in both
     }
     early = [d for iteration, d in found.items() if iteration <= EARLY * total]
-    ahead = share([mean + half for mean, half in early], lambda end: end < 0)
+    ahead = fraction([mean + half for mean, half in early], lambda end: end < 0)
     last = found[total]
     overtaken = [i for i, (mean, half) in found.items() if mean > half]
     crossing = f"{overtaken[0] / total:.0%} of the iterations" if overtaken else "nowhere"
@@ -213,7 +213,7 @@ def check_ratio(results: Mapping[str, Result]) -> Verdict:
     found = _ratios(results["p3-fig4"])
     chosen = min(found, key=lambda ratio: abs(ratio - PAPER_LABELLED / PAPER_STEPS))
     beyond = [d for ratio, d in found.items() if ratio > chosen]
-    close = share([mean for mean, _ in beyond], lambda mean: mean <= CLOSE)
+    close = fraction([mean for mean, _ in beyond], lambda mean: mean <= CLOSE)
     return Verdict(
         status_of(found[chosen][0] <= CLOSE, close == 1),
         f"with {chosen:.2%} labels {_words(found[chosen])} above SL; close to it at {close:.0%} of "

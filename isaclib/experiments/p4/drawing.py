@@ -102,7 +102,7 @@ def _repetitions(axes: Axes, result: Result, place: float, y: str) -> None:
             axes,
             [place],
             [values],
-            middle=lambda column: sum(column) / len(column),
+            average=lambda column: sum(column) / len(column),
             label=f"{LOOKS[fading]['label']}: mean and range of {len(values)} trainings",
             color=COLORS["black"],
             marker="D" if fading == "awgn" else "v",

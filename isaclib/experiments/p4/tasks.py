@@ -24,7 +24,13 @@ from isaclib.metrics import Estimate, Mean, psnr_db
 from isaclib.receivers.linear_codes import LinearCode, principal_components
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import SemanticPerformance, measure_semantic
-from isaclib.systems.semantic.model import Layers, Semantic, Task, scaled_pixels, seeded_semantic
+from isaclib.systems.semantic.model import (
+    Layers,
+    Semantic,
+    TaskName,
+    scaled_pixels,
+    seeded_semantic,
+)
 from isaclib.systems.semantic.training import (
     SemanticPlan,
     TaskWeights,
@@ -131,7 +137,7 @@ class _Bench:
             device=self.device,
         )
 
-    def gradients(self, model: Semantic, tasks: Sequence[Task]) -> Record:
+    def gradients(self, model: Semantic, tasks: Sequence[TaskName]) -> Record:
         """Compare the gradients of tasks for the encoder, over some training batches.
 
         Returns:

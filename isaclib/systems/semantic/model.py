@@ -26,10 +26,10 @@ from isaclib.channels.codes import check_code_size, paired, unit_power_code
 from isaclib.data.images import CLASSES, SHAPE
 from isaclib.learning.networks import feed_forward, initialized
 
-Task = Literal["reconstruction", "sensing", "animal", "label"]
+TaskName = Literal["reconstruction", "sensing", "animal", "label"]
 """What the system is trained for: the image, the target, whether an animal is shown, the class."""
 
-TASKS: tuple[Task, ...] = get_args(Task)
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
 _COLOURS, _ROWS, _COLUMNS = SHAPE
 
@@ -136,7 +136,7 @@ class Semantic(nn.Module):
         pixels = self.decoders["reconstruction"](inputs)
         return pixels.unflatten(1, (_ROWS, _COLUMNS, _COLOURS)).permute(0, 3, 1, 2)
 
-    def decide(self, task: Task, inputs: torch.Tensor) -> torch.Tensor:
+    def decide(self, task: TaskName, inputs: torch.Tensor) -> torch.Tensor:
         """Scores of a task's classes before the softmax: decoders 2 and 3.
 
         Args:

@@ -14,7 +14,7 @@ from isaclib.learning.step_training import StepTraining
 from isaclib.learning.training import Schedule, train
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import Link, transmit
-from isaclib.systems.semantic.model import TASKS, Semantic, Task, scaled_pixels
+from isaclib.systems.semantic.model import TASKS, Semantic, TaskName, scaled_pixels
 
 STREAM = "semantic"
 """Random stream of the training: dropout and channels, and with ``/order`` the images' order."""
@@ -46,7 +46,7 @@ class TaskWeights:
         """Check the weights."""
         losses.check_task_weights(asdict(self))
 
-    def positive(self) -> tuple[Task, ...]:
+    def positive(self) -> tuple[TaskName, ...]:
         """Tasks that are trained."""
         return tuple(task for task in TASKS if getattr(self, task) > 0)
 
@@ -90,9 +90,9 @@ def task_losses(
     model: Semantic,
     link: Link,
     images: tuple[torch.Tensor, torch.Tensor],
-    tasks: Collection[Task],
+    tasks: Collection[TaskName],
     generator: torch.Generator,
-) -> dict[Task, torch.Tensor]:
+) -> dict[TaskName, torch.Tensor]:
     """Send a batch of images and return the loss of each task.
 
     The same channels and dropout are drawn whichever tasks are asked for.
@@ -111,7 +111,7 @@ def task_losses(
     pixels, label = scaled_pixels(images[0]), images[1]
     reception = transmit(model, link, model.encode(pixels, generator), generator)
     answers = {"sensing": reception.target, "animal": is_animal(label).long(), "label": label}
-    found: dict[Task, torch.Tensor] = {}
+    found: dict[TaskName, torch.Tensor] = {}
     for task in tasks:
         if task == "reconstruction":
             reconstructed = model.reconstruct(reception.communication)
@@ -124,8 +124,8 @@ def task_losses(
 
 
 def encoder_gradients(
-    model: Semantic, task_loss: Mapping[Task, torch.Tensor]
-) -> dict[Task, torch.Tensor]:
+    model: Semantic, task_loss: Mapping[TaskName, torch.Tensor]
+) -> dict[TaskName, torch.Tensor]:
     """Gradient of each task's loss for the shared encoder, to see whether tasks agree.
 
     Args:

@@ -157,9 +157,9 @@ def measure_constellation(
         for generator in measurement.blocks(f"{stream}/qam{order}"):
             yield detectors.statistics(measurement.block, generator, present=present)
 
-    silent = list(blocks("threshold", present=False))
+    noise_only = list(blocks("threshold", present=False))
     levels = {
-        name: threshold(torch.cat([part[name] for part in silent]), measurement.p_fa).value
+        name: threshold(torch.cat([part[name] for part in noise_only]), measurement.p_fa).value
         for name in FILTERS
     }
     metrics = {name: (DetectionProbability(), FalseAlarmProbability()) for name in FILTERS}

@@ -70,9 +70,9 @@ class SensingReceiver:
         Returns:
             ``[count]``, float32 [sqrt(noise power)].
         """
-        silence = torch.zeros(len(self.positions), dtype=torch.complex64, device=self.device)
+        no_beam = torch.zeros(len(self.positions), dtype=torch.complex64, device=self.device)
         targets = self.radar.draw(count, generator, present=False)
-        return self.sense(silence, targets, generator, place=False).statistic
+        return self.sense(no_beam, targets, generator, place=False).statistic
 
     def sense(
         self,

@@ -23,7 +23,7 @@ from isaclib.experiments.engine.assembly import (
     metric_series,
     stored_sibling,
 )
-from isaclib.experiments.engine.criteria import best_at, share, status_of
+from isaclib.experiments.engine.criteria import best_at, fraction, status_of
 from isaclib.experiments.engine.drawing import LABELS, named, tradeoff_axes
 from isaclib.experiments.engine.figures import RunContext
 from isaclib.experiments.engine.results import (
@@ -219,9 +219,9 @@ def test_the_best_value_is_that_of_all_points_with_no_larger_ser(points, ser, la
 
 
 def test_shares_are_of_all_values():
-    assert share([1, 2, 3, 4], lambda v: v > 1) == 0.75
-    assert share([1], lambda v: v > 1) == 0
-    assert share([math.nan, 2], lambda v: v > 1) == 0.5
+    assert fraction([1, 2, 3, 4], lambda v: v > 1) == 0.75
+    assert fraction([1], lambda v: v > 1) == 0
+    assert fraction([math.nan, 2], lambda v: v > 1) == 0.5
 
 
 @pytest.mark.parametrize(

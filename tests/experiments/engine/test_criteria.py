@@ -6,7 +6,7 @@ import math
 import pytest
 
 from isaclib.experiments.claims import report
-from isaclib.experiments.engine.criteria import average, middle, point
+from isaclib.experiments.engine.criteria import average, median, point
 from isaclib.experiments.engine.results import Quantity, Series
 
 
@@ -24,14 +24,14 @@ def test_a_mean_and_a_median_come_with_their_range():
     found = average("x", [1.0, 2.0, 6.0], "trainings")
     assert (found.value, found.low, found.high) == (3.0, 1.0, 6.0)
     assert found.interval == "mean and range of 3 trainings"
-    found = middle("x", [6.0, math.nan, 1.0, 2.0], "points")
+    found = median("x", [6.0, math.nan, 1.0, 2.0], "points")
     assert (found.value, found.low, found.high) == (2.0, 1.0, 6.0)
     assert found.interval == "median and range of 3 points"
 
 
 def test_a_single_value_has_no_range_and_no_value_is_nan():
     assert average("x", [1.0], "trainings").low is None
-    assert math.isnan(middle("x", [math.nan], "points").value)
+    assert math.isnan(median("x", [math.nan], "points").value)
 
 
 def test_every_verdict_on_the_stored_results_has_its_numbers():

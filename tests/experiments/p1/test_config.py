@@ -12,8 +12,8 @@ from isaclib.experiments.p1.config import (
     SEQUENTIAL_PRESETS,
     TRADEOFF_PRESETS,
     Impairment,
-    Reading,
     Scenario,
+    SpacingReading,
 )
 from isaclib.experiments.registry import figures
 
@@ -93,7 +93,7 @@ def test_every_figure_of_the_paper_is_registered():
 # Impaired arrays
 
 
-@pytest.mark.parametrize("model", get_args(Reading))
+@pytest.mark.parametrize("model", get_args(SpacingReading))
 def test_a_draw_is_one_array_for_good(model):
     first, second, again = arrays(model, [0, 1, 0])
     assert torch.equal(first, again)
@@ -102,7 +102,7 @@ def test_a_draw_is_one_array_for_good(model):
 
 
 def test_the_readings_do_not_share_their_draws():
-    first, second, third = (arrays(model, [0])[0].diff() for model in get_args(Reading))
+    first, second, third = (arrays(model, [0])[0].diff() for model in get_args(SpacingReading))
     assert not torch.equal(first, second)
     assert not torch.equal(second, third)
 
@@ -131,7 +131,7 @@ def test_without_an_impairment_or_spread_the_array_is_nominal():
     scenario = Scenario(num_antennas=5)
     nominal = scenario.nominal_positions()
     assert torch.equal(scenario.positions(), nominal)
-    for model in get_args(Reading):
+    for model in get_args(SpacingReading):
         torch.testing.assert_close(scenario.positions(Impairment(model, 0.0, 3)), nominal)
 
 
