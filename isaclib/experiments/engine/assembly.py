@@ -29,17 +29,7 @@ def metric_series(
     metrics: Mapping[str, str],
     **parameters: Sequence[float],
 ) -> Series:
-    """One curve from the records of its points and the parameters that were swept.
-
-    Args:
-        name: Name of the series.
-        records: For each point and metric, ``value``, ``low``, ``high`` and ``count``.
-        metrics: Which metrics, with their units.
-        **parameters: Values of each swept parameter.
-
-    Returns:
-        The curve.
-    """
+    """One curve from the records of its points and the parameters that were swept."""
     quantities = {
         key: Quantity(key, [float(v) for v in values]) for key, values in parameters.items()
     }
@@ -53,52 +43,22 @@ def metric_series(
 
 
 def measurement_data(test: Any, context: RunContext) -> dict[str, Any]:
-    """Sample counts, seed and device of a measurement as JSON data for a task.
-
-    Args:
-        test: Sample counts, a dataclass.
-        context: Seed and device.
-
-    Returns:
-        Arguments of a :class:`isaclib.systems.transceiver.Measurement` but the P_fa.
-    """
+    """Sample counts, seed and device of a measurement as JSON data for a task."""
     return {**asdict(test), "seed": context.seed, "device": context.device}
 
 
 def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a frozen dataclass from JSON data, which has lists in the place of tuples.
-
-    Args:
-        data: The fields, such as ``scenario`` of a payload or of a stored configuration.
-
-    Returns:
-        Arguments of the class.
-    """
+    """Fields of a frozen dataclass from JSON data, which has lists in the place of tuples."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
 
 
 def folder_name(key: str) -> str:
-    """File name for the name of a trained system.
-
-    Args:
-        key: Name, such as ``"autoencoder/deg/0/omega=0.4"``.
-
-    Returns:
-        The name without slashes, commas and blanks.
-    """
+    """File name for the name of a trained system."""
     return key.replace("/", "_").replace(", ", "-").replace(" ", "-")
 
 
 def collect_weights(context: RunContext, folders: Mapping[str, Path]) -> dict[str, str]:
-    """Put the weights of all trainings into one file, each under its name.
-
-    Args:
-        context: Figure and work folder.
-        folders: Folder of each training, by its name.
-
-    Returns:
-        Name of the file and its SHA-256.
-    """
+    """Put the weights of all trainings into one file, each under its name."""
     bundle = {
         f"{name}/{parameter}": tensor
         for name, folder in folders.items()
@@ -115,18 +75,7 @@ def finished(
     weights: dict[str, str] | None = None,
     notes: dict[str, str] | None = None,
 ) -> Result:
-    """Result of a run that ends now.
-
-    Args:
-        context: What was run.
-        series: Its curves.
-        started: Value of :func:`time.perf_counter` when it began [s].
-        weights: SHA-256 of each weights file, by its name.
-        notes: What else its provenance should say.
-
-    Returns:
-        The result with its provenance.
-    """
+    """Result of a run that ends now."""
     return Result(
         figure=context.figure,
         preset=context.preset,
@@ -145,21 +94,7 @@ def finished(
 def stored_sibling(
     context: RunContext, figure: str, *, same: Mapping[str, Any] | None = None
 ) -> Result:
-    """Stored result of another figure, whose trained systems this one shows.
-
-    Args:
-        context: Preset and results folder.
-        figure: Id of the other figure.
-        same: Entries of its configuration that must have these values; none if not given.
-
-    Returns:
-        Its result.
-
-    Raises:
-        ValueError: If it was run at another preset or seed, or with another configuration where it
-            must be the same.
-        ResultError: If it is missing or broken.
-    """
+    """Stored result of another figure, whose trained systems this one shows."""
     again = f"run `isaclib run {figure} --preset {context.preset} --seed {context.seed}`"
     stored = load_result(figure, context.results)
     found = (stored.preset, stored.provenance.seed)
@@ -180,14 +115,6 @@ def stored_sibling(
 
 
 def stored_weights(context: RunContext, stored: Result) -> dict[str, torch.Tensor]:
-    """Weights that belong to a stored result.
-
-    Args:
-        context: Results folder.
-        stored: The result.
-
-    Returns:
-        The tensors by their names.
-    """
+    """Weights that belong to a stored result."""
     file = f"{stored.figure}.safetensors"
     return load_weights(context.paper_results / file, stored.provenance.weights[file])

@@ -43,18 +43,6 @@ def completed(
     Leaving the iteration early, by an exception or a signal, cancels what is left and closes the
     embedded cluster, which ends its processes. Workers of an existing scheduler finish what they
     are at, because a thread cannot be stopped from outside.
-
-    Args:
-        function: Called in a worker with a job.
-        jobs: Jobs to run.
-        workers: Processes of the embedded cluster.
-        scheduler: Address of an existing scheduler, instead of an embedded cluster.
-
-    Yields:
-        Pairs of a job and what became of it.
-
-    Raises:
-        OSError: The scheduler cannot be reached.
     """
     threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
     with _client(workers, scheduler) as client:

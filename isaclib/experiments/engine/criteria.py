@@ -16,18 +16,7 @@ MOST = 0.8
 
 
 def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool) -> float:
-    """Best value that a sweep reaches without a larger SER.
-
-    Args:
-        baseline: The sweep.
-        metric: Name of the metric.
-        ser: Symbol error rate that must not be exceeded; the smallest of the sweep if it has none
-            so small.
-        larger_is_better: Whether the metric is a benefit.
-
-    Returns:
-        The best value; NaN if the metric is undefined at all of these points.
-    """
+    """Best value that a sweep reaches without a larger SER."""
     limit = max(ser, min(baseline["ser"].values))
     allowed = [
         value
@@ -39,30 +28,12 @@ def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool
 
 
 def fraction(values: Sequence[float], accept: Callable[[float], bool]) -> float:
-    """Fraction of the values that are accepted.
-
-    Args:
-        values: At least one.
-        accept: Which.
-
-    Returns:
-        A number in [0, 1].
-    """
+    """Fraction of the values that are accepted."""
     return sum(accept(v) for v in values) / len(values)
 
 
 def point(name: str, series: Series, metric: str, index: int) -> Number:
-    """One measured value with the interval of its test samples.
-
-    Args:
-        name: What it is.
-        series: Where it is stored.
-        metric: Name of the metric.
-        index: Its place in the series.
-
-    Returns:
-        The number; without an interval where none is stored.
-    """
+    """One measured value with the interval of its test samples."""
     found = series[metric]
     if found.low is None or found.high is None:
         return Number(name, found.values[index])
@@ -71,30 +42,12 @@ def point(name: str, series: Series, metric: str, index: int) -> Number:
 
 
 def average(name: str, values: Sequence[float], over: str) -> Number:
-    """Mean of repetitions, and their range.
-
-    Args:
-        name: What it is.
-        values: At least one.
-        over: What the values are of, such as ``"trainings"``.
-
-    Returns:
-        The number; without an interval where there is a single value.
-    """
+    """Mean of repetitions, and their range."""
     return _spread(name, statistics.fmean(values), values, f"mean and range of {{}} {over}")
 
 
 def median(name: str, values: Sequence[float], over: str) -> Number:
-    """Median of values, and their range.
-
-    Args:
-        name: What it is.
-        values: At least one; those that are NaN do not count.
-        over: What the values are of, such as ``"points"``.
-
-    Returns:
-        The number; NaN where all values are.
-    """
+    """Median of values, and their range."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return Number(name, math.nan)
@@ -108,14 +61,7 @@ def _spread(name: str, value: float, values: Sequence[float], words: str) -> Num
 
 
 def status_of(*passed: bool) -> Status:
-    """Verdict on a claim with several parts.
-
-    Args:
-        *passed: Whether each part holds.
-
-    Returns:
-        ``"reproduced"`` if all do, ``"partly"`` if some do.
-    """
+    """Verdict on a claim with several parts."""
     if all(passed):
         return "reproduced"
     return "partly" if any(passed) else "not reproduced"

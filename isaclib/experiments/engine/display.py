@@ -20,12 +20,6 @@ Update = Callable[[float], None]
 def display(label: str, begun: int, total: int, console: Console | None = None) -> Iterator[Update]:
     """Show the progress of tasks, with an estimate of the time left, while the block runs.
 
-    Args:
-        label: What the tasks do.
-        begun: Tasks that were finished before; the estimate does not count on them.
-        total: All tasks.
-        console: Where to show it; stderr by default.
-
     Yields:
         A function to call with the number of tasks that are finished, the done part of a running
         one included.

@@ -19,12 +19,7 @@ LOGARITHMIC = ("p_md", "rmse_deg")
 
 
 def tradeoff_axes(axes: Axes, y: str) -> None:
-    """Label and scale the axes of a sensing metric over the symbol error rate.
-
-    Args:
-        axes: The axes.
-        y: Quantity on the vertical axis.
-    """
+    """Label and scale the axes of a sensing metric over the symbol error rate."""
     axes.set_xscale("log")
     axes.set_xlabel(LABELS["ser"])
     axes.set_ylabel(LABELS[y])
@@ -33,17 +28,7 @@ def tradeoff_axes(axes: Axes, y: str) -> None:
 
 
 def named(result: Result, prefix: str, suffix: str = "", *, without: str = "") -> list[Series]:
-    """Series below a name: its repetitions or draws.
-
-    Args:
-        result: Stored result.
-        prefix: Start of the series' names.
-        suffix: End of the names.
-        without: End of names to leave out; none if empty.
-
-    Returns:
-        The series, in the result's order.
-    """
+    """Series below a name: its repetitions or draws."""
     return [
         s
         for s in result.series

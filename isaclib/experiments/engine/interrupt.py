@@ -48,9 +48,6 @@ def stop_signals() -> Iterator[None]:
 
     The handlers that were there before are restored afterwards. Outside the main thread, where
     Python cannot install handlers, the block runs as it is.
-
-    Raises:
-        Interrupted: A signal came; also in place of any other exception that stopping led to.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -41,44 +41,18 @@ class System:
 
 
 def at_point(name: str, index: int, parameter: float, transceiver: Transceiver) -> System:
-    """The system that a transceiver is.
-
-    Args:
-        name: Name of its series.
-        index: Which point of the series.
-        parameter: Value of what is swept.
-        transceiver: The transceiver.
-
-    Returns:
-        Its beam and constellation under that name.
-    """
+    """The system that a transceiver is."""
     with torch.no_grad():
         return System(name, index, parameter, transceiver.beam(), transceiver.constellation())
 
 
 def state(weights: Weights, prefix: str) -> dict[str, torch.Tensor]:
-    """Weights of one module in a file of many.
-
-    Args:
-        weights: All tensors.
-        prefix: What the names of its own begin with.
-
-    Returns:
-        Its tensors without that.
-    """
+    """Weights of one module in a file of many."""
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def p1_systems(stored: Result, weights: Weights) -> list[System]:
-    """Systems of P1 Fig. 2: the baseline at the phase zero, and the first autoencoders.
-
-    Args:
-        stored: Result of ``p1-fig2``.
-        weights: Its weights.
-
-    Returns:
-        The systems.
-    """
+    """Systems of P1 Fig. 2: the baseline at the phase zero, and the first autoencoders."""
     scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
     positions, size = scenario.nominal_positions(), stored.config["grid_size"]
     baseline, name = stored["baseline"], "autoencoder/deg/0"
@@ -95,29 +69,13 @@ def p1_systems(stored: Result, weights: Weights) -> list[System]:
 
 
 def p2_scenario(stored: Result, *, unseen: bool = False) -> P2Scenario:
-    """Scenario of P2 Fig. 4, or of Fig. 5.
-
-    Args:
-        stored: Result of ``p2-fig4``.
-        unseen: Whether the target is in the sector that was never trained on.
-
-    Returns:
-        The scenario.
-    """
+    """Scenario of P2 Fig. 4, or of Fig. 5."""
     scenario = P2Scenario(**with_tuples(stored.config["scenario"]))
     return scenario.towards(tuple(stored.config["unseen_sector_deg"])) if unseen else scenario
 
 
 def p2_positions(stored: Result, draw: int) -> torch.Tensor:
-    """Element positions of an array of P2 Fig. 4.
-
-    Args:
-        stored: Result of ``p2-fig4``.
-        draw: Index of the array.
-
-    Returns:
-        ``[antennas]``, float64 [wavelengths].
-    """
+    """Element positions of an array of P2 Fig. 4."""
     impairment = Impairment(stored.config["model"], stored.config["std_wavelengths"], draw)
     return p2_scenario(stored).positions(impairment, stored.provenance.seed)
 
@@ -125,17 +83,7 @@ def p2_positions(stored: Result, draw: int) -> torch.Tensor:
 def p2_systems(
     stored: Result, weights: Weights, draw: int, *, unseen: bool = False
 ) -> list[System]:
-    """Systems of P2 Figs. 4 and 5 for one array, all whose weights are stored.
-
-    Args:
-        stored: Result of ``p2-fig4``.
-        weights: Its weights.
-        draw: Index of the array.
-        unseen: Whether the target is in the sector that was never trained on.
-
-    Returns:
-        The systems, at all their points.
-    """
+    """Systems of P2 Figs. 4 and 5 for one array, all whose weights are stored."""
     scenario = p2_scenario(stored, unseen=unseen)
     true = p2_positions(stored, draw)
     end = "/unseen" if unseen else ""
@@ -179,17 +127,7 @@ def _learned(
 def p3_systems(
     scenario: P3Scenario, true: torch.Tensor, weights: Weights, draw: int
 ) -> list[System]:
-    """Systems of P3 Fig. 3 at the end of their trainings, with the beam on the radar alone.
-
-    Args:
-        scenario: Scenario of P3.
-        true: ``[antennas]``, float64. True spacings of the array [wavelengths].
-        weights: Weights of ``p3-fig3``.
-        draw: Index of the array.
-
-    Returns:
-        The systems.
-    """
+    """Systems of P3 Fig. 3 at the end of their trainings, with the beam on the radar alone."""
     assumed = {"known": (0, true), "unknown": (0, scenario.nominal())}
     for order in ("SL", "UL", "SL+UL"):
         history = weights[f"{order}/{draw}"]
@@ -203,13 +141,5 @@ def p3_systems(
 
 
 def only(systems: list[System], parameter: float) -> list[System]:
-    """Systems at one value of what is swept.
-
-    Args:
-        systems: All.
-        parameter: The value.
-
-    Returns:
-        Those at the value.
-    """
+    """Systems at one value of what is swept."""
     return [s for s in systems if s.parameter == parameter]

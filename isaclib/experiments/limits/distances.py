@@ -52,14 +52,7 @@ class Scene:
     systems: dict[str, Point]
 
     def way(self, system: str) -> tuple[float, float]:
-        """Share of the way from start to limit that a system goes, negative behind the start.
-
-        Args:
-            system: Its name.
-
-        Returns:
-            In misses, and in RMSE.
-        """
+        """Share of the way from start to limit that a system goes, negative behind the start."""
         found = self.systems[system]
         misses, error = (
             (getattr(self.start, m) - getattr(found, m))
@@ -72,9 +65,6 @@ class Scene:
 def scenes(load: Load) -> list[Scene]:
     """All scenes.
 
-    Args:
-        load: Reads a stored result, such as :func:`isaclib.experiments.engine.results.load_result`.
-
     Returns:
         P1 at the symbol error rate of an autoencoder, P2 in both sectors and P3, these with the
         beam on the radar alone.
@@ -83,14 +73,7 @@ def scenes(load: Load) -> list[Scene]:
 
 
 def distance_table(load: Load) -> str:
-    """The scenes as a table in Markdown.
-
-    Args:
-        load: Reads a stored result.
-
-    Returns:
-        The table; a system further behind the start than the limit is ahead of it is "behind".
-    """
+    """The scenes as a table in Markdown."""
     lines = [
         "| | P_md | RMSE | own beam | way in P_md | way in RMSE |",
         "|---|---|---|---|---|---|",

@@ -27,14 +27,7 @@ Look = tuple[str, str, str]
 
 
 def draw_p1(result: Result) -> Figure:
-    """Limits of P1 Fig. 2.
-
-    Args:
-        result: Result of ``p1-limits``.
-
-    Returns:
-        The figure: misses and angle RMSE over the symbol error rate.
-    """
+    """Limits of P1 Fig. 2."""
     looks = {
         "baseline": (COLORS["gray"], "x", "baseline: least squares, MAPRT"),
         "autoencoder/deg/0": (COLORS["orange"], "s", "autoencoder"),
@@ -43,14 +36,7 @@ def draw_p1(result: Result) -> Figure:
 
 
 def draw_p2(result: Result) -> Figure:
-    """Limits of P2 Fig. 4, for the first array.
-
-    Args:
-        result: Result of ``p2-limits``.
-
-    Returns:
-        The figure: misses and angle RMSE over the symbol error rate.
-    """
+    """Limits of P2 Fig. 4, for the first array."""
     looks = {
         "baseline/known/0": (COLORS["gray"], "x", "baseline, spacings known"),
         "baseline/unknown/0": (COLORS["purple"], "D", r"baseline, assumes $\lambda/2$"),
@@ -61,14 +47,7 @@ def draw_p2(result: Result) -> Figure:
 
 
 def draw_p3(result: Result) -> Figure:
-    """Limits of P3 Fig. 5, for the first array.
-
-    Args:
-        result: Result of ``p3-limits``.
-
-    Returns:
-        The figure: misses and position RMSE over the symbol error rate.
-    """
+    """Limits of P3 Fig. 5, for the first array."""
     looks = {
         "known/0/joint": (COLORS["gray"], "x", "baseline, spacings known"),
         "unknown/0/joint": (COLORS["purple"], "D", r"baseline, assumes $\lambda/2$"),

@@ -95,9 +95,6 @@ class Case:
 def run_p1(context: RunContext) -> Result:
     """Limits of P1 Fig. 2: for each system's own beam, and for all beams.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         The series ``front/0`` of the best beams, and for each system its limits beside what was
         measured of it. The stored weights are the best beams.
@@ -118,9 +115,6 @@ def run_p1(context: RunContext) -> Result:
 
 def run_p2(context: RunContext) -> Result:
     """Limits of P2 Figs. 4 and 5: the first array at all trade-offs, others for the radar alone.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         Series as of :func:`run_p1`, for each array and each of the two target sectors; those for
@@ -148,9 +142,6 @@ def run_p2(context: RunContext) -> Result:
 
 def run_p3(context: RunContext) -> Result:
     """Limits of P3 Figs. 3 and 5, for the beam on the radar alone, and of all beams.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         Series as of :func:`run_p1`, for each array; and what Fig. 5 measured of the first one's

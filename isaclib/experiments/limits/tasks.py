@@ -23,37 +23,17 @@ from isaclib.systems.transceiver import Measurement
 
 
 def complex_data(values: torch.Tensor) -> list[list[float]]:
-    """A complex vector as JSON data.
-
-    Args:
-        values: ``[count]``, complex.
-
-    Returns:
-        Pairs of real and imaginary part.
-    """
+    """A complex vector as JSON data."""
     return torch.view_as_real(values.detach().cpu().to(torch.complex128).resolve_conj()).tolist()
 
 
 def complex_vector(data: list[list[float]]) -> torch.Tensor:
-    """The reverse of :func:`complex_data`.
-
-    Args:
-        data: Pairs of real and imaginary part.
-
-    Returns:
-        ``[count]``, complex128.
-    """
+    """The reverse of :func:`complex_data`."""
     return torch.view_as_complex(torch.tensor(data, dtype=torch.float64))
 
 
 def find_front(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Search the front of symbol errors and misses over all beams.
-
-    Args:
-        payload: ``positions`` [wavelengths], ``target_sector_deg``, ``receiver_sector_deg``,
-            ``radar_snr``, ``communication_snr``, ``level`` (threshold u of the search), ``order``,
-            ``p_fa``, ``beams`` and ``random`` of the front, and ``seed``.
-        directory: Not needed.
 
     Returns:
         ``beams``: for each the ``beam``, its ``limit``, ``ser``, ``p_md`` and ``floor`` at the
@@ -91,17 +71,7 @@ def _front_record(found: ParetoBeam, known: BeamCriteria) -> dict[str, Any]:
 
 
 def measure_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure what no receiver of P1 or P2 beats with one beam.
-
-    Args:
-        payload: ``positions`` [wavelengths], ``sector_deg``, ``snr_db``, ``p_fa``, the ``beam``,
-            its ``symbols``, the ``share`` of targets that the system itself detects (or None) and
-            ``measurement``.
-        directory: Not needed.
-
-    Returns:
-        The record, angles in degrees, see :func:`limit_record`.
-    """
+    """Measure what no receiver of P1 or P2 beats with one beam."""
     positions = torch.tensor(payload["positions"], dtype=torch.float64)
     radar = RadarChannel(positions, Sector(*payload["sector_deg"]), payload["snr_db"])
     measurement = Measurement(p_fa=payload["p_fa"], **payload["measurement"])
@@ -111,16 +81,7 @@ def measure_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str, An
 
 
 def measure_map_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure what no receiver of P3 beats with one beam.
-
-    Args:
-        payload: ``scenario``, ``draw`` and ``seed`` of the array, the ``beam``, the ``share`` of
-            targets that the system itself detects (or None) and ``measurement``.
-        directory: Not needed.
-
-    Returns:
-        The record, positions in metres, see :func:`limit_record`.
-    """
+    """Measure what no receiver of P3 beats with one beam."""
     scenario = Scenario(**with_tuples(payload["scenario"]))
     scene = scenario.scene(scenario.spacings(payload["draw"], payload["seed"]))
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
@@ -131,11 +92,6 @@ def measure_map_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str
 
 def limit_record(found: Limit, share: float | None, unit: float) -> dict[str, dict[str, float]]:
     """A limit as JSON data.
-
-    Args:
-        found: The limit.
-        share: Share of the targets that the system itself detects; that of the test if None.
-        unit: Factor of the errors.
 
     Returns:
         For each of ``p_md``, ``p_fa``, ``rmse`` and ``rmse_limit`` the value, its interval and the

@@ -64,14 +64,7 @@ class Curve:
         return [f"{self.name}/omega={weight:g}" for weight in self.radar_weights]
 
     def tasks(self, context: RunContext) -> list[Task]:
-        """Tasks that train and measure the autoencoders.
-
-        Args:
-            context: Preset, seed, device and folders.
-
-        Returns:
-            A task a radar weight.
-        """
+        """Tasks that train and measure the autoencoders."""
         return [
             Task(
                 folder_name(key),
@@ -123,10 +116,6 @@ def baseline_task(
 
 def run_curves(context: RunContext, curves: Sequence[Curve]) -> tuple[list[Series], dict[str, str]]:
     """Train and measure the autoencoders of all curves in one sweep.
-
-    Args:
-        context: Preset, seed, device and folders.
-        curves: What to train.
 
     Returns:
         Two series a curve, with the networks' receivers and (``.../model-based``) with the

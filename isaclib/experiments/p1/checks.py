@@ -22,18 +22,7 @@ from isaclib.experiments.engine.results import Result, Series
 
 
 def learned(result: Result, prefix: str) -> list[Series]:
-    """Repetitions or draws of an autoencoder, measured with its own receivers.
-
-    Args:
-        result: Stored result.
-        prefix: Start of the series' names, such as ``"autoencoder/deg/"``.
-
-    Returns:
-        The series.
-
-    Raises:
-        KeyError: If there is none.
-    """
+    """Repetitions or draws of an autoencoder, measured with its own receivers."""
     found = [
         s for s in result.series if s.name.startswith(prefix) and not s.name.endswith("model-based")
     ]
@@ -43,20 +32,7 @@ def learned(result: Result, prefix: str) -> list[Series]:
 
 
 def mean_at(curves: Sequence[Series], metric: str, key: str, value: float) -> float:
-    """Mean of a metric over repetitions, at one value of the swept parameter.
-
-    Args:
-        curves: Repetitions.
-        metric: Name of the metric.
-        key: Name of the swept parameter.
-        value: Its value.
-
-    Returns:
-        The mean.
-
-    Raises:
-        KeyError: If a curve has no such point.
-    """
+    """Mean of a metric over repetitions, at one value of the swept parameter."""
     return statistics.fmean(_values_at(curves, metric, key, value))
 
 

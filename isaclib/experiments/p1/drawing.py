@@ -29,14 +29,7 @@ MODEL_BASED = "model-based"
 
 
 def draw_tradeoff(result: Result) -> Figure:
-    """P1 Fig. 2: SER against detection probability, and against angle RMSE.
-
-    Args:
-        result: Result of ``p1-fig2``.
-
-    Returns:
-        The figure.
-    """
+    """P1 Fig. 2: SER against detection probability, and against angle RMSE."""
     with style():
         figure, panels = new_figure(2)
         for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
@@ -85,14 +78,7 @@ def draw_tradeoff(result: Result) -> Figure:
 
 
 def draw_beampatterns(result: Result) -> Figure:
-    """P1 Fig. 3: learned beampatterns.
-
-    Args:
-        result: Result of ``p1-fig3``.
-
-    Returns:
-        The figure.
-    """
+    """P1 Fig. 3: learned beampatterns."""
     colors = {
         "omega=0": COLORS["sky"],
         "omega=0.01": COLORS["blue"],
@@ -127,14 +113,7 @@ def _sectors(axes: Axes, scenario: Mapping[str, list[float]]) -> None:
 
 
 def draw_uncertainty(result: Result) -> Figure:
-    """P1 Fig. 4: angle RMSE against the claimed uncertainty.
-
-    Args:
-        result: Result of ``p1-fig4``.
-
-    Returns:
-        The figure.
-    """
+    """P1 Fig. 4: angle RMSE against the claimed uncertainty."""
     kinds = {
         "sigma_deg": r"root mean square of $\sigma_{\hat\theta}$ (degrees)",
         "sigma_mean_deg": r"mean of $\sigma_{\hat\theta}$ (degrees)",
@@ -160,14 +139,7 @@ def draw_uncertainty(result: Result) -> Figure:
 
 
 def draw_impaired(result: Result) -> Figure:
-    """P1 Fig. 5: the trade-off with spacing errors, first reading, draw by draw.
-
-    Args:
-        result: Result of ``p1-fig5``.
-
-    Returns:
-        The figure: above the arrays that the autoencoder was trained for, below all readings.
-    """
+    """P1 Fig. 5: the trade-off with spacing errors, first reading, draw by draw."""
     with style():
         figure, panels = new_figure(2)
         for axes, y in zip(panels, ("p_d", "rmse_deg"), strict=True):
@@ -178,14 +150,7 @@ def draw_impaired(result: Result) -> Figure:
 
 
 def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
-    """One panel of Fig. 5, for one reading of the spacing errors.
-
-    Args:
-        axes: Where to draw.
-        result: Result of ``p1-fig5``.
-        model: Reading of the spacing errors.
-        y: ``"p_d"`` or ``"rmse_deg"``.
-    """
+    """One panel of Fig. 5, for one reading of the spacing errors."""
     draws = result.config["baseline_draws"]
     looks = {
         "known": (COLORS["black"], "baseline, spacings known"),
@@ -211,14 +176,7 @@ def draw_impaired_panel(axes: Axes, result: Result, model: str, y: str) -> None:
 
 
 def draw_penalties(result: Result) -> Figure:
-    """Penalty of assuming half a wavelength, over readings and sizes of the spacing errors.
-
-    Args:
-        result: Result of ``p1-penalty``.
-
-    Returns:
-        The figure.
-    """
+    """Penalty of assuming half a wavelength, over readings and sizes of the spacing errors."""
     looks = {
         "cumulative": (COLORS["blue"], "o", "distances between neighbours"),
         "per_element": (COLORS["orange"], "s", r"element $k$ at $k\,d_k$"),
@@ -252,14 +210,7 @@ def draw_penalties(result: Result) -> Figure:
 
 
 def draw_sequential(result: Result) -> Figure:
-    """Sequential against joint training, P1 Sec. IV-C.
-
-    Args:
-        result: Result of ``p1-sequential``.
-
-    Returns:
-        The figure.
-    """
+    """Sequential against joint training, P1 Sec. IV-C."""
     schedules = {
         "sequential": (COLORS["blue"], "o", "sequential, three stages"),
         "joint": (COLORS["orange"], "s", "joint, as many samples a network"),
@@ -291,14 +242,7 @@ def draw_sequential(result: Result) -> Figure:
 
 
 def draw_maprt(result: Result) -> Figure:
-    """The closed-form MAPRT against brute force, and against knowing the signal.
-
-    Args:
-        result: Result of ``p1-maprt``.
-
-    Returns:
-        The figure.
-    """
+    """The closed-form MAPRT against brute force, and against knowing the signal."""
     brute, detection = result["brute force"], result["detection"]
     with style():
         figure, (left, right) = new_figure(2)

@@ -30,15 +30,6 @@ def closed_form_ratio(
 
     Putting Eq. (17) into Eq. (16) gives
     :math:`E K s / (N_0 (E K^2 + N_0/\sigma_r^2))` for the statistic s: an increasing function.
-
-    Args:
-        statistic: ``[...]``, real. Largest matched-filter output.
-        num_antennas: Number of elements K.
-        variance: Variance of the gain.
-        energy: Transmit energy E.
-
-    Returns:
-        ``[...]``, real.
     """
     scale = energy * num_antennas
     return scale * statistic / (NOISE_POWER * (scale * num_antennas + NOISE_POWER / variance))
@@ -51,16 +42,6 @@ def brute_force_ratio(
 
     Written with NumPy, from Eq. (14) alone. The free variables are the gain (2), the angle mapped
     into the sector by a sine (1), and the signal (2K), which is scaled to unit energy.
-
-    Args:
-        echo: ``[antennas]``, complex. One received echo.
-        positions: ``[antennas]``, real. Element positions [wavelengths].
-        scenario: Sector and SNR.
-        restarts: Starting points.
-        seed: Seed of the starting points.
-
-    Returns:
-        The largest value found.
     """
     from scipy.optimize import minimize
 
@@ -169,9 +150,6 @@ def _detection(
 
 def maprt_series(context: RunContext) -> list[Series]:
     """Answer both questions of this module.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         ``brute force``: maxima of Eq. (14), closed form and optimizer, echo by echo; and

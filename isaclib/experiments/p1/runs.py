@@ -24,9 +24,6 @@ JOINT_SCHEDULES = {"joint": 1, "joint, equal steps": 3}
 def run_tradeoff(context: RunContext) -> Result:
     """Fig. 2: autoencoder against baseline without impairments.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         A series for each unit of the angle and repetition, ``autoencoder/deg/0``; the same beams
         with model-based receivers, ``autoencoder/deg/0/model-based``; and the ``baseline``.
@@ -59,9 +56,6 @@ def _tradeoff(context: RunContext) -> Result:
 
 def run_beampatterns(context: RunContext) -> Result:
     """Fig. 3: beampatterns of the autoencoders of Fig. 2, and of the baseline.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         A series a radar weight, ``omega=0.09``, of ``angle_deg`` and ``energy``, and one a rho of
@@ -98,14 +92,7 @@ def run_beampatterns(context: RunContext) -> Result:
 
 
 def run_uncertainty(context: RunContext) -> Result:
-    """Fig. 4: angle RMSE against the claimed uncertainty, for the autoencoders of Fig. 2.
-
-    Args:
-        context: Preset, seed, device and folders.
-
-    Returns:
-        The series of Fig. 2's autoencoders without omega_r = 0, which trains no radar network.
-    """
+    """Fig. 4: angle RMSE against the claimed uncertainty, for the autoencoders of Fig. 2."""
     started = time.perf_counter()
     stored = _tradeoff(context)
     series = []
@@ -123,9 +110,6 @@ def run_uncertainty(context: RunContext) -> Result:
 
 def run_impaired(context: RunContext) -> Result:
     """Fig. 5: autoencoder against baseline with spacing errors.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each reading of the errors, a series a draw of the autoencoder,
@@ -178,9 +162,6 @@ def _impaired_baselines(context: RunContext) -> list[Series]:
 def run_penalties(context: RunContext) -> Result:
     """What assuming half a wavelength costs the baseline, over readings and sizes of the errors.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         The series ``nominal``, without errors, and one a reading and size, such as
         ``per_element/0.0333``, a point a draw.
@@ -220,9 +201,6 @@ def run_sequential(context: RunContext) -> Result:
     The sequential ones are those of Fig. 2. Joint training is given as many samples a network (a
     third of the steps), and as many steps in all.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         A series a schedule and repetition, ``sequential/0``, ``joint/0``,
         ``joint, equal steps/0``, and of their beams with model-based receivers.
@@ -251,13 +229,6 @@ def run_sequential(context: RunContext) -> Result:
 
 
 def run_maprt(context: RunContext) -> Result:
-    """App. A by brute force, see :mod:`isaclib.experiments.p1.maprt`.
-
-    Args:
-        context: Preset, seed, device and folders.
-
-    Returns:
-        The series ``brute force`` and ``detection``.
-    """
+    """App. A by brute force, see :mod:`isaclib.experiments.p1.maprt`."""
     started = time.perf_counter()
     return finished(context, maprt_series(context), started)

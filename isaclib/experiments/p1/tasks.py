@@ -38,9 +38,6 @@ def _positions(payload: Mapping[str, Any], scenario: Scenario) -> torch.Tensor:
 def performance_record(performance: Performance) -> dict[str, dict[str, float]]:
     """Performance as JSON data, angles in degrees.
 
-    Args:
-        performance: What a measurement found.
-
     Returns:
         For each of ``ser``, ``p_d``, ``p_fa``, ``rmse_deg``, ``sigma_deg``, ``sigma_mean_deg`` and
         ``threshold`` the value, its interval and the sample count.
@@ -64,14 +61,6 @@ def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any
     The second measurement leaves the learned beam and symbols and puts ML decisions and the MAPRT,
     with the true element positions, in the place of the networks: it tells the transmitter's share
     from the receivers'.
-
-    Args:
-        payload: ``scenario``, ``impairment`` (or None), ``plan``, ``measurement``, and the
-            ``seed`` of the array, and the ``repetition``, which seeds parameters and samples.
-        directory: Folder for checkpoints and the final weights.
-
-    Returns:
-        The records ``own`` and ``model_based``.
     """
     scenario = Scenario(**with_tuples(payload["scenario"]))
     positions = _positions(payload, scenario)
@@ -102,16 +91,7 @@ def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any
 def model_based_receivers(
     model: Autoencoder, positions: torch.Tensor, scenario: Scenario
 ) -> Baseline:
-    """Learned transmitter with model-based receivers.
-
-    Args:
-        model: Trained networks.
-        positions: ``[antennas]``, real. Element positions that the receivers assume [wavelengths].
-        scenario: Where the target can be.
-
-    Returns:
-        The learned symbols and beam with ML decisions and the MAPRT.
-    """
+    """Learned transmitter with model-based receivers."""
     return Baseline(model.constellation(), model.beam(), positions, scenario.target_sector)
 
 
@@ -122,19 +102,7 @@ def baseline_transceiver(
     phase: float,
     grid_size: int,
 ) -> Baseline:
-    """The benchmark of P1 Sec. IV-B for one point of its sweep.
-
-    Args:
-        scenario: Sectors and number of messages.
-        assumed: ``[antennas]``, real. Element positions that transmitter and receiver assume
-            [wavelengths].
-        rho: Trade-off parameter in [0, 1].
-        phase: Phase varphi [rad].
-        grid_size: Grid angles N_grid of the beams.
-
-    Returns:
-        4-QAM (for 4 messages), the combined least-squares beam, ML decisions and the MAPRT.
-    """
+    """The benchmark of P1 Sec. IV-B for one point of its sweep."""
     beam = combine_beams(
         least_squares_beam(scenario.target_sector, assumed, grid_size=grid_size),
         least_squares_beam(scenario.receiver_sector, assumed, grid_size=grid_size),
@@ -145,17 +113,7 @@ def baseline_transceiver(
 
 
 def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure the baseline over its sweep, on one array.
-
-    Args:
-        payload: ``scenario``, ``impairment`` (or None), the ``seed`` of the array, ``known``
-            (whether the baseline knows the element positions), ``points`` (pairs of rho and
-            phase), ``grid_size`` and ``measurement``.
-        directory: Not needed.
-
-    Returns:
-        The records of all ``points``, in order.
-    """
+    """Measure the baseline over its sweep, on one array."""
     scenario = Scenario(**with_tuples(payload["scenario"]))
     return {"points": baseline_records(scenario, _positions(payload, scenario), payload)}
 
@@ -163,17 +121,7 @@ def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any
 def baseline_records(
     scenario: Scenario, positions: torch.Tensor, payload: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Records of the baseline over a sweep.
-
-    Args:
-        scenario: Sectors, SNRs and number of messages.
-        positions: ``[antennas]``, real. True element positions [wavelengths].
-        payload: ``known``, ``points``, ``grid_size`` and ``measurement`` of
-            :func:`measure_baselines`.
-
-    Returns:
-        A record a point.
-    """
+    """Records of the baseline over a sweep."""
     assumed = positions if payload["known"] else scenario.nominal_positions()
     radar, communication = scenario.channels(positions)
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])

@@ -42,16 +42,7 @@ Gap = tuple[float, float]
 
 
 def gaps(curve: Series, reference: Series, least_weight: float = 0.0) -> list[Gap]:
-    """Distances of a learner's points from a reference at equal SER, for omega_r > 0.
-
-    Args:
-        curve: The learner's sweep.
-        reference: The other sweep.
-        least_weight: Smaller omega_r are left out.
-
-    Returns:
-        A pair a point.
-    """
+    """Distances of a learner's points from a reference at equal SER, for omega_r > 0."""
     found = []
     for index, weight in enumerate(curve["omega_r"].values):
         if weight == 0 or weight < least_weight:
@@ -249,14 +240,7 @@ def check_generalise(results: Mapping[str, Result]) -> Verdict:
 
 
 def parameter_counts(complexity: str) -> tuple[int, int]:
-    """Trainable parameters of the sensing networks, and of the steering matrix.
-
-    Args:
-        complexity: ``"unlimited"`` or ``"limited"``, of the ``paper`` preset.
-
-    Returns:
-        Number of real parameters of the networks and of complex ones of the matrix.
-    """
+    """Trainable parameters of the sensing networks, and of the steering matrix."""
     config = IMPAIRED_PRESETS["paper"]
     matrix, networks = getattr(config, complexity)
     with torch.device("meta"):

@@ -27,27 +27,13 @@ PANELS = ("p_md", "rmse_deg")
 
 
 def matrix_label(training: Mapping[str, Any]) -> str:
-    """What a steering matrix is called in a legend.
-
-    Args:
-        training: A :class:`~.p2_config.MatrixTraining` from a result's configuration.
-
-    Returns:
-        Name with the grid size and the number of steps.
-    """
+    """What a steering matrix is called in a legend."""
     steps = f"{training['steps']:,} steps"
     return rf"model-driven, $N_\mathrm{{grid}}={training['grid_size']}$, {steps}"
 
 
 def network_label(training: Mapping[str, Any]) -> str:
-    """What networks are called in a legend.
-
-    Args:
-        training: A :class:`~.p2_config.NetworkTraining` from a result's configuration.
-
-    Returns:
-        Name with width, number of steps and batch.
-    """
+    """What networks are called in a legend."""
     return (
         f"networks, $N={training['width']}$, 2 x {training['steps']:,} steps of "
         f"{training['batch']:,}"
@@ -55,14 +41,7 @@ def network_label(training: Mapping[str, Any]) -> str:
 
 
 def draw_ideal(result: Result) -> Figure:
-    """P2 Fig. 3: SER against misdetection probability, and against angle RMSE.
-
-    Args:
-        result: Result of ``p2-fig3``.
-
-    Returns:
-        The figure.
-    """
+    """P2 Fig. 3: SER against misdetection probability, and against angle RMSE."""
     networks = network_label(result.config["networks"])
     looks: dict[str, dict[str, Any]] = {
         "baseline": {"color": COLORS["black"], "label": "baseline", "marker": ""},
@@ -122,14 +101,7 @@ def _first_step(axes: Axes, result: Result, name: str) -> None:
 
 
 def draw_impaired(result: Result) -> Figure:
-    """P2 Fig. 4: the trade-off with spacing errors, for one array and the range over all.
-
-    Args:
-        result: Result of ``p2-fig4``, or of ``p2-fig5``, which has the same series.
-
-    Returns:
-        The figure.
-    """
+    """P2 Fig. 4: the trade-off with spacing errors, for one array and the range over all."""
     with style():
         figure, panels = new_figure(2, height=4.2)
         for axes, y in zip(panels, PANELS, strict=True):
@@ -201,14 +173,7 @@ def _learned_curves(axes: Axes, result: Result, y: str) -> None:
 
 
 def draw_readings(result: Result) -> Figure:
-    """Baselines and model-driven learning at omega_r = 1 under each reading of the errors.
-
-    Args:
-        result: Result of ``p2-readings``.
-
-    Returns:
-        The figure.
-    """
+    """Baselines and model-driven learning at omega_r = 1 under each reading of the errors."""
     config = result.config
     places = {
         (model, suffix): f"{_READINGS[model]}\n{_sector_name(sector)}"

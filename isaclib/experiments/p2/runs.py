@@ -185,9 +185,6 @@ def _baseline_task(
 def run_ideal(context: RunContext) -> Result:
     """Fig. 3: model-driven learning, networks and baseline without impairments.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         The series ``baseline``; ``model-driven/literal`` and ``model-driven/sector``, a reading of
         Eq. (13) each; ``networks/all/deg``, and for fewer omega_r the other readings of Eq. (11)
@@ -229,9 +226,6 @@ def run_impaired(context: RunContext) -> Result:
     """Fig. 4: the same with spacing errors, with and without a limit on the complexity.
 
     All systems are measured for the unseen sector too, which is what Fig. 5 shows.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         A series a draw of the errors, ``baseline/known/0`` (``unknown`` where the
@@ -299,14 +293,7 @@ def _baselines(context: RunContext, sectors_deg: Sectors) -> list[Series]:
 
 
 def run_unseen(context: RunContext) -> Result:
-    """Fig. 5: the systems of Fig. 4 for a target sector that is not in the training set.
-
-    Args:
-        context: Preset, seed, device and folders.
-
-    Returns:
-        The series of Fig. 4 for the unseen sector, under the names of Fig. 4.
-    """
+    """Fig. 5: the systems of Fig. 4 for a target sector that is not in the training set."""
     started = time.perf_counter()
     stored = stored_sibling(context, "p2-fig4", same=asdict(context.config))
     series = [
@@ -320,9 +307,6 @@ def run_unseen(context: RunContext) -> Result:
 
 def run_readings(context: RunContext) -> Result:
     """What Figs. 4 and 5 would be at omega_r = 1 under each reading of the spacing errors.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each reading the series ``known/cumulative``, ``unknown/cumulative`` (baselines) and

@@ -34,9 +34,6 @@ Record = dict[str, dict[str, float]]
 def p2_record(record: Mapping[str, dict[str, float]]) -> Record:
     """A record of P1 as P2 plots it: the misdetection probability, and no uncertainty.
 
-    Args:
-        record: From :func:`isaclib.experiments.p1.tasks.performance_record`.
-
     Returns:
         For each of ``ser``, ``p_md``, ``p_fa``, ``rmse_deg`` and ``threshold`` the value, its
         interval and the sample count.
@@ -65,15 +62,7 @@ class _Bench:
         self.measurement = Measurement(p_fa=self.scenario.p_fa, **payload["measurement"])
 
     def measure(self, transceivers: Callable[[Sector], list[Transceiver]]) -> list[list[Record]]:
-        """Measure transceivers with one sensing receiver for each target sector.
-
-        Args:
-            transceivers: Transceivers for a target sector; they share the receiver of the first,
-                which alone sets the threshold.
-
-        Returns:
-            For each sector a record a transceiver.
-        """
+        """Measure transceivers with one sensing receiver for each target sector."""
         found = []
         for degrees in self.sectors:
             scenario = self.scenario.towards(degrees)
@@ -94,17 +83,7 @@ class _Bench:
 
 
 def train_matrix(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Train one steering matrix, and measure it over all trade-off parameters.
-
-    Args:
-        payload: What :class:`_Bench` needs, ``matrix`` (a
-            :class:`~.p2_config.MatrixTraining`), ``radar_weights``, and the ``repetition``, which
-            seeds the initial matrix and the samples.
-        directory: Folder for checkpoints and the final matrix.
-
-    Returns:
-        ``sectors``: for each target sector a record a trade-off parameter.
-    """
+    """Train one steering matrix, and measure it over all trade-off parameters."""
     bench = _Bench(payload)
     training, device = payload["matrix"], bench.measurement.device
     model = seeded_model_driven(
@@ -143,12 +122,6 @@ def train_networks(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     The detector is trained in the first step, and the beamformer goes on without it in the second:
     the measurement between the steps tells what that does.
 
-    Args:
-        payload: What :class:`_Bench` needs, ``networks`` (a
-            :class:`~.p2_config.NetworkTraining`), ``radar_weight``, and the ``repetition``, which
-            seeds the initial parameters and the samples.
-        directory: Folder for checkpoints and the final weights.
-
     Returns:
         ``detection`` and ``angle``, the state after either step: for each target sector a list of
         one record.
@@ -185,16 +158,7 @@ def train_networks(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 
 def measure_baseline(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure the baseline over its sweep, on one array, for each target sector.
-
-    Args:
-        payload: What :class:`_Bench` needs, ``known`` (whether the baseline knows the element
-            positions), ``points`` (pairs of rho and phase) and ``grid_size``.
-        directory: Not needed.
-
-    Returns:
-        ``sectors``: for each target sector a record a point.
-    """
+    """Measure the baseline over its sweep, on one array, for each target sector."""
     bench = _Bench(payload)
     return {
         "sectors": [

@@ -59,30 +59,13 @@ def _half(at: At) -> float:
 
 
 def gap(result: Result, draw: int) -> float:
-    """What not knowing the spacings of an array costs the baseline in misdetection.
-
-    Args:
-        result: Result with both baselines.
-        draw: Index of the array.
-
-    Returns:
-        Difference of the misdetection probabilities of the best beams.
-    """
+    """What not knowing the spacings of an array costs the baseline in misdetection."""
     unknown, known = (result[f"{name}/{draw}"]["p_md"].values for name in ("unknown", "known"))
     return min(unknown) - min(known)
 
 
 def difference(gaps: Sequence[float], first: Sequence[At], second: Sequence[At]) -> Difference:
-    """How much worse one system is than another, array by array.
-
-    Args:
-        gaps: Gap of each array.
-        first: Point of the system on each array.
-        second: Likewise the other's.
-
-    Returns:
-        Mean difference of the misdetection probabilities over the gap, and half of its interval.
-    """
+    """How much worse one system is than another, array by array."""
     pairs = list(zip(gaps, first, second, strict=True))
     mean = statistics.fmean((_p_md(a) - _p_md(b)) / g for g, a, b in pairs)
     squares = [(_half(a) ** 2 + _half(b) ** 2) / g**2 for g, a, b in pairs]

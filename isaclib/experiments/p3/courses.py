@@ -41,16 +41,7 @@ class Course:
 
 
 def whole(config: Learning, order: Order, draw: int) -> Course:
-    """A schedule of one loss alone.
-
-    Args:
-        config: Training and marks.
-        order: ``"SL"`` or ``"UL"``.
-        draw: Index of the array.
-
-    Returns:
-        The course; it is kept at the change to the other loss too, as if one followed.
-    """
+    """A schedule of one loss alone."""
     training = config.training
     change = training.labelled if order == "SL" else training.steps - training.labelled
     marks = tuple(sorted({*config.marks(), change}))
@@ -67,21 +58,7 @@ def fork(
     marks: Sequence[int] = (),
     name: str | None = None,
 ) -> Course:
-    """The second stage of semi-supervised learning.
-
-    Args:
-        config: Training and marks.
-        order: ``"SL+UL"`` or ``"UL+SL"``.
-        draw: Index of the array.
-        labelled: Iterations with labels.
-        begun: Spacings of the first stage by iteration.
-        marks: Iterations after which the spacings are kept, besides the last; those before the
-            stage are left out.
-        name: Name of the course, that of schedule and array if not given.
-
-    Returns:
-        The course.
-    """
+    """The second stage of semi-supervised learning."""
     first, second = config.training.stages(order, labelled)
     total = first.steps + second.steps
     own = tuple(sorted({mark for mark in marks if mark > first.steps} | {total}))
@@ -92,31 +69,14 @@ def fork(
 
 
 def array_data(context: RunContext, draw: int) -> dict[str, Any]:
-    """What every task of an array needs to know.
-
-    Args:
-        context: Scenario and seed.
-        draw: Index of the array.
-
-    Returns:
-        JSON data.
-    """
+    """What every task of an array needs to know."""
     return {"scenario": asdict(context.config.scenario), "draw": draw, "seed": context.seed}
 
 
 def train_courses(
     context: RunContext, courses: Sequence[Course], label: str
 ) -> dict[str, dict[int, list[float]]]:
-    """Train.
-
-    Args:
-        context: Scenario, seed, device and sweep.
-        courses: What.
-        label: What the progress display says.
-
-    Returns:
-        For each course the spacings by iteration of the whole schedule, up to where it diverged.
-    """
+    """Train."""
     tasks = [
         Task(
             f"train_{folder_name(course.name)}",
@@ -162,15 +122,7 @@ class Point:
 
 
 def measure_points(context: RunContext, points: Sequence[Point]) -> dict[str, list[Any]]:
-    """Measure.
-
-    Args:
-        context: Scenario, seed, device and sweep.
-        points: What.
-
-    Returns:
-        For each point a record a beam.
-    """
+    """Measure."""
     tasks = [
         Task(
             f"measure_{folder_name(point.name)}",

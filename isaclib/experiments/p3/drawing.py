@@ -41,14 +41,7 @@ SCHEDULES = {
 
 
 def draw_sensing(result: Result) -> Figure:
-    """P3 Fig. 3: sensing along the schedules, the paper's two panels on top of each other.
-
-    Args:
-        result: Result of ``p3-fig3``.
-
-    Returns:
-        The figure; the columns are misdetection probability and position RMSE.
-    """
+    """P3 Fig. 3: sensing along the schedules, the paper's two panels on top of each other."""
     rows = (("SL", "UL"), ("SL", "SL+UL", "UL+SL"))
     with style():
         figure, panels = plt.subplots(2, 2, figsize=(8.8, 7.2), sharex=True)
@@ -116,14 +109,7 @@ def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
 
 
 def draw_ratio(result: Result) -> Figure:
-    """P3 Fig. 4: misdetection probability, and position RMSE, over the labelled share.
-
-    Args:
-        result: Result of ``p3-fig4``.
-
-    Returns:
-        The figure; the point at the left edge has no labels.
-    """
+    """P3 Fig. 4: misdetection probability, and position RMSE, over the labelled share."""
     with style():
         figure, panels = new_figure(2, height=4.0)
         for axes, y in zip(panels, METRICS, strict=True):
@@ -157,9 +143,6 @@ SYSTEMS = {
 
 def draw_tradeoff(result: Result) -> Figure:
     """P3 Fig. 5: symbol error rate against sensing, Pareto-optimal points of the first array.
-
-    Args:
-        result: Result of ``p3-fig5``.
 
     Returns:
         The figure; fronts of the other arrays are faint, and so are the points of the first that
@@ -198,14 +181,7 @@ LEARNERS = ("blue", "orange", "green", "purple", "sky", "yellow", "gray")
 
 
 def draw_learning(result: Result) -> Figure:
-    """Ways to learn the spacings, over the number of labelled samples.
-
-    Args:
-        result: Result of ``p3-learning``.
-
-    Returns:
-        The figure: misdetection probability, and error of the element positions.
-    """
+    """Ways to learn the spacings, over the number of labelled samples."""
     names = [v["name"] for v in result.config["variations"]]
     with style():
         figure, panels = new_figure(2, height=4.4)
@@ -259,14 +235,7 @@ def _variation_label(name: str) -> str:
 
 
 def draw_constellation(result: Result) -> Figure:
-    """Misdetection with constellations of equal and unequal moduli.
-
-    Args:
-        result: Result of ``p3-constellation``.
-
-    Returns:
-        The figure.
-    """
+    """Misdetection with constellations of equal and unequal moduli."""
     looks = {
         "reciprocal": (COLORS["orange"], "s", "Eq. (9), after reciprocal filtering"),
         "matched": (COLORS["blue"], "o", "MAPRT with the symbols' moduli"),

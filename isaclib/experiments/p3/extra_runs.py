@@ -24,9 +24,6 @@ from isaclib.systems.spacings.constellation import FILTERS
 def run_learning(context: RunContext) -> Result:
     """Ways to learn the spacings, on as many labelled samples.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         For each array the series ``supervised/0`` and so on over ``samples``, one for each
         variation, ``calibration/0``, and the points ``known/0``, ``unknown/0`` and ``ideal/0``.
@@ -88,14 +85,7 @@ def _calibrations(context: RunContext) -> dict[str, History]:
 
 
 def run_constellation(context: RunContext) -> Result:
-    """The detector of Eq. (9), and the matched one, with several constellations.
-
-    Args:
-        context: Preset, seed, device and folders.
-
-    Returns:
-        The series ``reciprocal`` and ``matched`` over the constellation's ``order``.
-    """
+    """The detector of Eq. (9), and the matched one, with several constellations."""
     started, config = time.perf_counter(), context.config
     tasks = [
         Task(

@@ -61,15 +61,7 @@ History = Mapping[int, Sequence[float]]
 
 
 def references(context: RunContext, draws: int) -> list[Point]:
-    """Points of the arrays without learning.
-
-    Args:
-        context: Scenario and sample counts.
-        draws: Number of arrays.
-
-    Returns:
-        A point for each of :data:`REFERENCES` and array.
-    """
+    """Points of the arrays without learning."""
     nominal = context.config.scenario.nominal().tolist()
     return [
         Point(f"{name}/{draw}", draw, None if known else nominal, context.config.test, receiver)
@@ -79,23 +71,12 @@ def references(context: RunContext, draws: int) -> list[Point]:
 
 
 def single_points(points: Sequence[Point], records: Mapping[str, list[Any]]) -> list[Series]:
-    """A series of one point each.
-
-    Args:
-        points: The points.
-        records: Their measurements by name.
-
-    Returns:
-        The series, under the points' names.
-    """
+    """A series of one point each."""
     return [metric_series(p.name, records[p.name], SENSING) for p in points]
 
 
 def run_sensing(context: RunContext) -> Result:
     """Fig. 3: misdetection probability and position error along all schedules.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each array the series ``SL/0``, ``UL/0``, ``SL+UL/0`` and ``UL+SL/0`` over their
@@ -171,11 +152,7 @@ def _test(config: Any, mark: int) -> Test:
 
 
 def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, str]]:
-    """Result of Fig. 3, the histories of its schedules, and notes of where they are from.
-
-    Raises:
-        ValueError: If it has other trainings than this figure.
-    """
+    """Result of Fig. 3, the histories of its schedules, and notes of where they are from."""
     config = context.config
     whole = asdict(config)
     same = {name: whole[name] for name in ("scenario", "training", "draws", "shares")}
@@ -192,9 +169,6 @@ def _stored(context: RunContext) -> tuple[Result, dict[str, History], dict[str, 
 
 def run_ratio(context: RunContext) -> Result:
     """Fig. 4: misdetection probability over the share of labelled iterations.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each array the series ``SL+UL/0`` over the labelled ``ratio``, from no labels on, and
@@ -251,9 +225,6 @@ def _end(stored: Result, name: str) -> dict[str, Any]:
 
 def run_tradeoff(context: RunContext) -> Result:
     """Fig. 5: symbol error rate against sensing, over all joint beams.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each array a series over all pairs (``eta``, ``phi``) for each of :data:`SYSTEMS`,

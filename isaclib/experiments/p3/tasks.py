@@ -34,14 +34,7 @@ Record = dict[str, dict[str, float]]
 
 
 def stage_data(stage: Stage) -> dict[str, Any]:
-    """A stage as JSON data; its sectors are always the paper's.
-
-    Args:
-        stage: The stage.
-
-    Returns:
-        Its other attributes.
-    """
+    """A stage as JSON data; its sectors are always the paper's."""
     return {name: value for name, value in asdict(stage).items() if name != "sectors"}
 
 
@@ -58,12 +51,6 @@ def _spacing(values: list[float]) -> torch.Tensor:
 
 def train_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Train the spacings of one array.
-
-    Args:
-        payload: ``scenario``, ``draw`` and ``seed`` of the array, ``stages``, ``parameter`` (what
-            is learned), ``start`` (spacings; those without impairments if None), ``marks``
-            (numbers of iterations) and ``device``.
-        directory: Folder for checkpoints.
 
     Returns:
         ``spacings``: a list of spacings for each mark that was reached [wavelengths]; a training
@@ -86,16 +73,7 @@ def train_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 
 def calibrate_spacings(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Estimate the spacings of one array by maximum likelihood.
-
-    Args:
-        payload: ``scenario``, ``draw`` and ``seed`` of the array, ``samples`` (number of labelled
-            echoes) and ``device``.
-        directory: Not needed.
-
-    Returns:
-        ``spacings``: the estimate [wavelengths].
-    """
+    """Estimate the spacings of one array by maximum likelihood."""
     scenario, _, scene = _scene(payload)
     model = SpacingArray(scenario.num_antennas).to(payload["device"])
     history = calibrate(
@@ -105,17 +83,7 @@ def calibrate_spacings(payload: dict[str, Any], directory: Path) -> dict[str, An
 
 
 def measure_array(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure what a transceiver that assumes given spacings does on one array.
-
-    Args:
-        payload: ``scenario``, ``draw`` and ``seed`` of the array, ``spacing`` that the transceiver
-            assumes (the true one if None), its ``receiver``, ``beams`` (pairs of eta and phi),
-            ``symbols`` (whether symbol errors are measured) and ``measurement``.
-        directory: Not needed.
-
-    Returns:
-        ``records``: one for each beam.
-    """
+    """Measure what a transceiver that assumes given spacings does on one array."""
     scenario, true, scene = _scene(payload)
     assumed = true if payload["spacing"] is None else _spacing(payload["spacing"])
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
@@ -146,9 +114,6 @@ def _position_error(assumed: torch.Tensor, true: torch.Tensor) -> dict[str, floa
 def sensing_record(found: SensingPerformance) -> Record:
     """Performance as JSON data, angles in degrees.
 
-    Args:
-        found: What a measurement found.
-
     Returns:
         For each of ``p_md``, ``p_fa``, ``position`` [m], ``range`` [m], ``angle_deg`` and
         ``threshold`` the value, its interval and the sample count.
@@ -167,15 +132,7 @@ def sensing_record(found: SensingPerformance) -> Record:
 
 
 def measure_symbol_shapes(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure the detector of Eq. (9), and the matched one, with a constellation.
-
-    Args:
-        payload: ``scenario``, ``seed``, ``order`` of the constellation and ``measurement``.
-        directory: Not needed.
-
-    Returns:
-        ``reciprocal`` and ``matched``: a record of ``p_md`` and ``p_fa`` each.
-    """
+    """Measure the detector of Eq. (9), and the matched one, with a constellation."""
     scenario = Scenario(**with_tuples(payload["scenario"]))
     measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
     scene = scenario.scene(scenario.nominal())

@@ -42,28 +42,12 @@ class System:
 
 
 def stops_of(training: Training, longer: int = 1) -> list[int]:
-    """Numbers of epochs after which a system is measured.
-
-    Args:
-        training: How long systems are trained.
-        longer: Factor of the number of epochs.
-
-    Returns:
-        The early one, the number of epochs, and its multiples.
-    """
+    """Numbers of epochs after which a system is measured."""
     return [training.early, *(training.epochs * k for k in range(1, longer + 1))]
 
 
 def train(context: RunContext, systems: Mapping[str, System]) -> dict[str, Outcome]:
-    """Train and measure systems.
-
-    Args:
-        context: Configuration, seed, device and folders.
-        systems: Systems by their names.
-
-    Returns:
-        What :func:`~.p4_tasks.train_and_measure` gave for each, by its name.
-    """
+    """Train and measure systems."""
     config = context.config
     tasks = [
         Task(
@@ -85,14 +69,7 @@ def train(context: RunContext, systems: Mapping[str, System]) -> dict[str, Outco
 
 
 def metrics_of(weights: TaskWeights) -> dict[str, str]:
-    """Quantities that are stored of systems with these weights.
-
-    Args:
-        weights: Weights of their tasks.
-
-    Returns:
-        Names with units.
-    """
+    """Quantities that are stored of systems with these weights."""
     trained = [task for task in ("animal", "label") if getattr(weights, task) > 0]
     return {metric: METRICS[metric] for metric in (*ALWAYS, *trained)}
 
@@ -100,17 +77,7 @@ def metrics_of(weights: TaskWeights) -> dict[str, str]:
 def curve(
     name: str, weights: TaskWeights, outcomes: Sequence[Outcome], **parameters: Sequence[float]
 ) -> list[Series]:
-    """Make the series of a curve, at the end of the training and early.
-
-    Args:
-        name: Name of the curve.
-        weights: Weights of the tasks, which say what is worth storing.
-        outcomes: What the task gave for each point.
-        **parameters: Values of each swept parameter.
-
-    Returns:
-        The curve, and the one whose name ends in :data:`EARLY`.
-    """
+    """Make the series of a curve, at the end of the training and early."""
     metrics = metrics_of(weights)
     return [
         metric_series(name + end, [o["records"][stop] for o in outcomes], metrics, **parameters)
@@ -119,31 +86,14 @@ def curve(
 
 
 def gradient_series(name: str, outcome: Outcome, stops: Sequence[int]) -> Series:
-    """Make the series that compares the gradients of the tasks over the epochs.
-
-    Args:
-        name: Name of the system.
-        outcome: What its task gave.
-        stops: Numbers of epochs.
-
-    Returns:
-        Cosines ``a~b`` and norms ``norm/a`` over ``epochs``.
-    """
+    """Make the series that compares the gradients of the tasks over the epochs."""
     records = outcome["gradients"]
     metrics = dict.fromkeys(records[0], "1")
     return metric_series(f"gradients/{name}", records, metrics, epochs=stops)
 
 
 def confusion_series(name: str, matrix: Sequence[Sequence[int]]) -> Series:
-    """Make the series of a confusion matrix: a list of its cells.
-
-    Args:
-        name: Name of the system.
-        matrix: ``[true][decided]`` counts.
-
-    Returns:
-        The number of ``images`` over ``true`` and ``decided``.
-    """
+    """Make the series of a confusion matrix: a list of its cells."""
     cells = [(t, d, n) for t, row in enumerate(matrix) for d, n in enumerate(row)]
     columns = zip(("true", "decided", "images"), zip(*cells, strict=True), strict=True)
     quantities = {key: Quantity(key, [float(v) for v in values]) for key, values in columns}
@@ -151,33 +101,14 @@ def confusion_series(name: str, matrix: Sequence[Sequence[int]]) -> Series:
 
 
 def confusion_matrix(series: Series) -> list[list[int]]:
-    """Turn the series of a confusion matrix back into rows.
-
-    Args:
-        series: One whose name begins with ``confusion/``.
-
-    Returns:
-        ``[true][decided]`` counts.
-    """
+    """Turn the series of a confusion matrix back into rows."""
     size = 1 + int(max(series["true"].values))
     counts = [int(n) for n in series["images"].values]
     return [counts[row * size :][:size] for row in range(size)]
 
 
 def record_at(series: Series, parameter: str, value: float) -> dict[str, dict[str, float]]:
-    """A point of a stored curve as the record that it was made of.
-
-    Args:
-        series: The curve.
-        parameter: Quantity that chooses the point.
-        value: Its value there.
-
-    Returns:
-        For each measured quantity the value, its interval and the sample count.
-
-    Raises:
-        ValueError: If the curve has no such point.
-    """
+    """A point of a stored curve as the record that it was made of."""
     values = series[parameter].values
     if value not in values:
         raise ValueError(f"{parameter} of {series.name!r} must be one of {values}, got {value!r}")
@@ -190,36 +121,14 @@ def record_at(series: Series, parameter: str, value: float) -> dict[str, dict[st
 
 
 def sibling_of(context: RunContext, figure: str, point: Point) -> Result:
-    """Read the result of another figure, from which this one takes points.
-
-    Args:
-        context: Configuration, preset and results folder.
-        figure: Id of the other figure.
-        point: What its default point must be.
-
-    Returns:
-        Its result.
-
-    Raises:
-        ValueError: If it was run at another preset or seed, or with another default point,
-            training or images.
-        ResultError: If it is missing or broken.
-    """
+    """Read the result of another figure, from which this one takes points."""
     same = {"point": asdict(point)}
     same |= {name: asdict(getattr(context.config, name)) for name in ("images", "training")}
     return stored_sibling(context, figure, same=same)
 
 
 def notes_of(outcomes: Mapping[str, Outcome], *siblings: Result) -> dict[str, str]:
-    """Say in the provenance what the images are, and where other points come from.
-
-    Args:
-        outcomes: What the tasks gave.
-        *siblings: Results that points were taken from.
-
-    Returns:
-        Notes by their names.
-    """
+    """Say in the provenance what the images are, and where other points come from."""
     notes = next(iter(outcomes.values()))["notes"]
     return {
         **notes,

@@ -40,21 +40,13 @@ SIZE = 20
 
 
 def steadily_falls(values: Sequence[float]) -> bool:
-    """Whether a loss does not rise in most steps of a sweep.
-
-    Args:
-        values: Losses in the order of the sweep.
-    """
+    """Whether a loss does not rise in most steps of a sweep."""
     steps = [after <= LEVEL_LOSS * before for before, after in pairwise(values)]
     return sum(steps) >= MOST * len(steps)
 
 
 def steadily_rises(values: Sequence[float]) -> bool:
-    """Whether an accuracy does not fall in most steps of a sweep.
-
-    Args:
-        values: Accuracies in the order of the sweep.
-    """
+    """Whether an accuracy does not fall in most steps of a sweep."""
     steps = [after >= before - LEVEL_ACCURACY for before, after in pairwise(values)]
     return sum(steps) >= MOST * len(steps)
 

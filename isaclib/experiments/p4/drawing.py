@@ -49,14 +49,7 @@ LINEAR: dict[str, dict[str, Any]] = {
 
 
 def training_note(config: Mapping[str, Any]) -> str:
-    """What a legend says of the training.
-
-    Args:
-        config: Configuration of a result.
-
-    Returns:
-        Number of epochs after which the small markers were measured.
-    """
+    """What a legend says of the training."""
     return f"after {config['training']['early']} of {config['training']['epochs']} epochs"
 
 
@@ -110,14 +103,7 @@ def _repetitions(axes: Axes, result: Result, place: float, y: str) -> None:
 
 
 def draw_weights(result: Result) -> Figure:
-    """P4 Fig. 4: reconstruction loss and sensing accuracy over the weight of the sensing loss.
-
-    Args:
-        result: Result of ``p4-fig4``.
-
-    Returns:
-        The figure.
-    """
+    """P4 Fig. 4: reconstruction loss and sensing accuracy over the weight of the sensing loss."""
     with style():
         figure, panels = new_figure(2, height=4.2)
         for axes, y in zip(panels, ("mse", "sensing"), strict=True):
@@ -150,14 +136,7 @@ def _afterwards(series: Series, y: str) -> Series:
 
 
 def draw_sweeps(result: Result) -> Figure:
-    """P4 Fig. 5: reconstruction loss and sensing accuracy over four parameters.
-
-    Args:
-        result: Result of ``p4-fig5``.
-
-    Returns:
-        The figure, a row a parameter.
-    """
+    """P4 Fig. 5: reconstruction loss and sensing accuracy over four parameters."""
     rows = ("communication_snr_db", "sensing_snr_db", "size", "ranges")
     with style():
         figure, grid = plt.subplots(len(rows), 2, figsize=(8.8, 11.5), squeeze=False)
@@ -180,14 +159,7 @@ def _linear(axes: Axes, result: Result, x: str) -> None:
 
 
 def draw_semantic(result: Result) -> Figure:
-    """P4 Fig. 6: three tasks over the SNR.
-
-    Args:
-        result: Result of ``p4-fig6``.
-
-    Returns:
-        The figure.
-    """
+    """P4 Fig. 6: three tasks over the SNR."""
     default = result.config["point"]["communication_snr_db"]
     with style():
         figure, panels = new_figure(3, width=3.7, height=4.2)
@@ -221,14 +193,7 @@ _GROUPS = ("two tasks", "three tasks", "range step")
 
 
 def draw_choices(result: Result) -> Figure:
-    """The default point under the choices that the paper leaves open.
-
-    Args:
-        result: Result of ``p4-choices``.
-
-    Returns:
-        The figure.
-    """
+    """The default point under the choices that the paper leaves open."""
     config = result.config
     words = {
         "longer": config["longer"],
@@ -287,14 +252,7 @@ def _last_points(axes: Axes, result: Result, names: Sequence[str], fading: str, 
 
 
 def draw_gradients(result: Result) -> Figure:
-    """Cosine between the gradients of reconstruction and sensing for the shared encoder.
-
-    Args:
-        result: Result of ``p4-fig4``.
-
-    Returns:
-        The figure: the cosine, and the share of the sensing task in the weighted gradients' norms.
-    """
+    """Cosine between the gradients of reconstruction and sensing for the shared encoder."""
     pair = "reconstruction~sensing"
     with style():
         figure, panels = new_figure(2)

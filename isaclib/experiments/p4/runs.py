@@ -72,9 +72,6 @@ def run_weights(context: RunContext) -> Result:
     At the ends only one decoder is trained. What the codes carry for the other task is measured
     with its decoder trained afterwards, for the encoder as it is.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         For each channel the series ``awgn`` over ``sensing_weight``, ``afterwards/awgn`` (weights 0
         and 1), ``repetitions/awgn``, for each weight ``gradients/awgn/weight=0.5`` over ``epochs``,
@@ -128,9 +125,6 @@ def _weighted(point: Point, fading: Fading, sensing: float) -> Point:
 
 def run_sweeps(context: RunContext) -> Result:
     """Fig. 5: reconstruction and sensing over both SNRs, the size of the code, and the ranges.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each channel the series ``communication_snr_db/awgn``, ``sensing_snr_db/awgn``,
@@ -218,9 +212,6 @@ def _linear(context: RunContext) -> list[Series]:
 def run_semantic(context: RunContext) -> Result:
     """Fig. 6: three tasks over the SNR, the same in both channels.
 
-    Args:
-        context: Preset, seed, device and folders.
-
     Returns:
         For each channel the series ``awgn`` over ``snr_db``, ``repetitions/awgn``, and for each
         SNR ``gradients/awgn/snr=3`` over ``epochs``.
@@ -249,9 +240,6 @@ def run_semantic(context: RunContext) -> Result:
 
 def run_choices(context: RunContext) -> Result:
     """The default point under the choices that the paper leaves open.
-
-    Args:
-        context: Preset, seed, device and folders.
 
     Returns:
         For each choice and channel a series such as ``known, two tasks/awgn`` over ``epochs``, its

@@ -54,26 +54,12 @@ METRICS = {
 
 
 def performance_record(performance: SemanticPerformance) -> Record:
-    """Performance as JSON data.
-
-    Args:
-        performance: What a measurement found.
-
-    Returns:
-        For each of :data:`METRICS` the value, its interval and the sample count.
-    """
+    """Performance as JSON data."""
     return {metric: asdict(getattr(performance, metric)) for metric in METRICS}
 
 
 def point_from(data: Mapping[str, Any]) -> Point:
-    """Read a point from JSON data, the inverse of :func:`dataclasses.asdict`.
-
-    Args:
-        data: Fields of the point.
-
-    Returns:
-        The point.
-    """
+    """Read a point from JSON data, the inverse of :func:`dataclasses.asdict`."""
     afterwards = data["afterwards"]
     return Point(
         **{
@@ -173,12 +159,6 @@ def as_stored(model: Semantic) -> Semantic:
     """A system with the parameters that a file of half the size can hold.
 
     Systems are measured like this, so that stored weights give the stored numbers.
-
-    Args:
-        model: A trained system; not changed.
-
-    Returns:
-        A copy whose float32 parameters have the values of float16.
     """
     stored = copy.deepcopy(model)
     with torch.no_grad():
@@ -189,10 +169,6 @@ def as_stored(model: Semantic) -> Semantic:
 
 def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Train one system, and measure it after some epochs and at the end.
-
-    Args:
-        payload: What the bench needs, and ``stops``, the numbers of epochs to measure after.
-        directory: Folder for checkpoints, what was measured on the way, and the final weights.
 
     Returns:
         ``records`` and ``gradients``, one a stop; the confusion matrices at the end, ``sensing``
@@ -237,17 +213,7 @@ def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any
 
 @torch.no_grad()
 def measure_linear(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure principal components as a code, by a receiver that knows the gain.
-
-    Args:
-        payload: ``images``, the ``seed`` of the measurement, ``linear_images`` (how many training
-            images the components are found from) and ``points``: lists of code size, SNR [dB] and
-            fading.
-        directory: Not needed.
-
-    Returns:
-        ``records``: for each point the ``mse`` and the ``psnr_db``.
-    """
+    """Measure principal components as a code, by a receiver that knows the gain."""
     images = Images(**payload["images"])
     data = images.load()
     largest = max(size for size, _, _ in payload["points"])
