@@ -236,8 +236,8 @@ def test_a_finished_run_can_be_made_longer(tmp_path, block):
     assert_same(longer, steps(tmp_path / "whole", 31, block))
 
 
-def test_a_checkpoint_of_version_0_1_is_gone_on_from(tmp_path):
-    """Its steps were counted by Lightning's automatic optimisation."""
+def test_a_checkpoint_of_automatic_optimisation_is_gone_on_from(tmp_path):
+    """Trainings were begun with it, one Lightning step for each step."""
     steps(tmp_path / "parts", 14, 7)
     path = tmp_path / "parts" / CHECKPOINT
     checkpoint = torch.load(path, weights_only=True)

@@ -88,8 +88,8 @@ class StepTraining(LightningModule):
         optimizer = cast(torch.optim.Optimizer, self.optimizers())
         scheduler = cast(LRScheduler | None, self.lr_schedulers())
         for step in steps:
-            loss = self.step_loss(step)
             optimizer.zero_grad()
+            loss = self.step_loss(step)
             loss.backward()
             optimizer.step()
             if scheduler is not None:
@@ -99,7 +99,7 @@ class StepTraining(LightningModule):
                     logger.log_metrics({"loss": loss.item()}, step)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from checkpoints of version 0.1 too, which have their steps counted elsewhere."""
+        """Go on from a checkpoint of automatic optimisation too, which counted steps elsewhere."""
         progress = checkpoint["loops"]["fit_loop"][_STEPS]["total"]
         progress["ready"] = progress["completed"] = checkpoint["global_step"]
 
