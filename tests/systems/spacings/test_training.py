@@ -142,11 +142,11 @@ def test_the_samples_of_a_step_depend_on_seed_and_step_alone():
     module = ImpairmentTraining(SpacingArray(K), SCENE, SUPERVISED, seed=2)
     other = ImpairmentTraining(SpacingArray(K), SCENE, SUPERVISED, seed=3)
     torch.manual_seed(0)
-    first = float(module.training_step(3).detach())
+    first = float(module.step_loss(3).detach())
     torch.manual_seed(1)
-    assert float(module.training_step(3).detach()) == first
-    assert float(module.training_step(4).detach()) != first
-    assert float(other.training_step(3).detach()) != first
+    assert float(module.step_loss(3).detach()) == first
+    assert float(module.step_loss(4).detach()) != first
+    assert float(other.step_loss(3).detach()) != first
 
 
 # Schedules
@@ -196,7 +196,7 @@ MARKS = (0, 5, 24, 31, 48)
 def test_a_killed_training_goes_on_to_the_same_spacings(tmp_path, monkeypatch):
     whole, history = train(tmp_path / "whole", STAGES, monkeypatch, marks=MARKS)
     done = []
-    original = ImpairmentTraining.training_step
+    original = ImpairmentTraining.step_loss
 
     def until_killed(self, step):
         done.append(step)
@@ -205,7 +205,7 @@ def test_a_killed_training_goes_on_to_the_same_spacings(tmp_path, monkeypatch):
         return original(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImpairmentTraining, "training_step", until_killed)
+        patch.setattr(ImpairmentTraining, "step_loss", until_killed)
         with pytest.raises(RuntimeError, match="killed"):
             train(tmp_path / "parts", STAGES, patch, marks=MARKS)
     again, recorded = train(tmp_path / "parts", STAGES, monkeypatch, marks=MARKS)
