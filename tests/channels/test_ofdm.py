@@ -7,10 +7,10 @@ import torch
 from scipy.stats import expon, kstest, ncx2
 
 from isaclib.channels.ofdm import (
+    GivenNoise,
     OfdmRadarChannel,
     Targets,
-    planes,
-    white_noise,
+    WhiteNoise,
 )
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.modulation import psk, qam
@@ -116,18 +116,18 @@ def test_the_echo_in_the_basis_is_the_projection_of_the_literal_one(angles):
     if side is not None:
         expected, projected = side.mH @ expected, side.mH @ projected
     echo = RADAR.in_basis(beam, targets, BASIS, generator(), angles=side)
-    given = replace(echo, noise=lambda part: planes(projected[part]))
+    given = replace(echo, noise=GivenNoise(lambda index: projected[index], torch.arange(7)))
     assert len(given) == 7
     for part in (slice(0, 4), slice(4, 7)):
         found = given.samples(part)
-        torch.testing.assert_close(found, planes(expected[part]), atol=1e-10, rtol=0)
+        torch.testing.assert_close(found.mT, expected[part], atol=1e-10, rtol=0)
 
 
 def test_noise_in_the_basis_does_not_depend_on_the_parts():
     """Parts of a multiple of 16 numbers, as PyTorch fills; then one stream is one stream."""
-    source, again = (white_noise(4, 8, generator()) for _ in range(2))
-    whole = source(slice(0, 10)).clone()
-    parts = [again(slice(first, first + 5)).clone() for first in (0, 5)]
+    source, again = (WhiteNoise(4, 8, generator()) for _ in range(2))
+    whole = source.inside(slice(0, 10), None).clone()
+    parts = [again.inside(slice(first, first + 5), None).clone() for first in (0, 5)]
     assert torch.equal(torch.cat(parts), whole)
 
 
@@ -138,7 +138,7 @@ def test_the_noise_in_the_basis_has_the_covariance_of_the_divided_noise(points):
     symbols = None if points is None else symbols_of(points, 1).expand(count, -1)
     targets = RADAR.draw(count, generator(), present=False)
     echo = RADAR.in_basis(torch.ones(K) + 0j, targets, BASIS, generator("noise"), symbols=symbols)
-    samples = torch.complex(*echo.samples(slice(0, count))[:, :, 2].double().unbind(1))
+    samples = echo.samples(slice(0, count))[:, :, 2].to(torch.complex128)
     weights = torch.ones(24) if symbols is None else 1 / symbols[0].abs().square()
     columns = BASIS.columns()
     expected = columns.mT @ (weights.to(torch.complex128).unsqueeze(-1) * columns.conj())
@@ -160,7 +160,7 @@ def test_the_matched_filter_has_its_chi_square_law_in_the_basis():
     samples = RADAR.in_basis(beam, targets, BASIS, generator("noise")).samples(slice(0, count))
     steering = steering_vector(torch.tensor(-0.5), POSITIONS)
     delay = BASIS.signature(torch.tensor(11.0))
-    output = (torch.complex(*samples.unbind(1)) @ (delay + 0j) @ steering.conj()).abs().square()
+    output = (samples.mT @ (delay + 0j) @ steering.conj()).abs().square()
     power = K * 24
     amplitude = 0.02 * math.sqrt(K) / math.sqrt(24)
     law = ncx2(2, 2 * power * amplitude**2)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from isaclib.channels.ofdm import OfdmRadarChannel, planes
+from isaclib.channels.ofdm import GivenNoise, OfdmRadarChannel
 from isaclib.learning.training import Schedule
 from isaclib.receivers.angle_delay.reference import training_grid
 from isaclib.signal.arrays import Sector, element_index
@@ -65,8 +65,8 @@ class SameNoise(OfdmRadarChannel):
         batch = len(targets)
         messages = torch.randint(4, (batch, self.subcarriers.count), generator=generator)
         symbols = impairment_training.psk(4)[messages]
-        noise = planes(basis.project(reciprocal_filter(self.noise(batch, None), symbols)))
-        return replace(echo, noise=lambda part: noise[part].clone())
+        noise = basis.project(reciprocal_filter(self.noise(batch, None), symbols))
+        return replace(echo, noise=GivenNoise(lambda index: noise[index], torch.arange(batch)))
 
 
 # The loss
