@@ -462,7 +462,11 @@ class OfdmRadarChannel:
         generator: torch.Generator,
         angles: torch.Tensor | None,
     ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Noise over all subcarriers, divided by the symbols, in the basis."""
+        """Noise over all subcarriers, divided by the symbols, in the basis.
+
+        It is drawn anew at each call. Antennas are independent and alike given the symbols, so
+        orthogonal directions are too, and each may come from a call of its own.
+        """
 
         def draw(part: torch.Tensor) -> torch.Tensor:
             noise = self.noise(len(part), generator)
