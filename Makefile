@@ -6,6 +6,7 @@ VENV ?= .venv
 PRESET ?= paper
 PORT ?= 8000
 RUN_OPTIONS ?=
+TEST_WORKERS ?= auto
 LAB_OPTIONS ?=
 
 BIN := $(VENV)/bin
@@ -47,7 +48,7 @@ $(BUILT): $(READY) $(BOOK_SOURCES)
 	@touch $@
 
 test: $(READY) $(BUILT)  ## run all tests: the library, the chapters' twins (nbval), the site in a browser
-	$(BIN)/python -m pytest --nbval tests chapters
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --nbval tests chapters
 
 lint: $(READY)  ## check style, types and who imports whom (ruff, mypy, import-linter)
 	$(BIN)/ruff check .
