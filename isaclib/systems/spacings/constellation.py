@@ -140,7 +140,7 @@ def measure_constellation(
     *,
     order: int,
 ) -> dict[str, Detection]:
-    """Measure the detector of Eq. (9), and the matched one, with square QAM.
+    """Measure the detector of P3 Eq. (9), and the matched one, with square QAM.
 
     Args:
         transceiver: Its beam and sensing receiver.
