@@ -2,7 +2,8 @@
 
 A training through :func:`isaclib.learning.training.train` and a bare loop of the same steps take
 turns in one process, ten steps each, as a machine's speed drifts by more than they differ. A pair
-is 250 steps of both, from one checkpoint to the next; the time that it takes to set up a run is not in it.
+is 250 steps of both, from one checkpoint to the next; the time that it takes to set up a run is not
+in it.
 
 ``load`` is the system's load average before the first stage and after each, to which this process
 alone adds 1 for each thread. Times are those of the machine at that moment, so only those of one
