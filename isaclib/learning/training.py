@@ -125,6 +125,7 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")
             # The loader reads the trainer's step: wherever it goes on, it is at the right one.
             warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before.*")
+            warnings.filterwarnings("ignore", ".*dirpath has changed.*")  # a run may be moved
             warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
             yield
     finally:
