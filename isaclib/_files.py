@@ -8,8 +8,12 @@ import hashlib
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_LEFT = 3600.0
+"""Seconds after which a temporary file belongs to nobody any more."""
 
 
 def sha256_of_bytes(content: bytes) -> str:
@@ -126,24 +130,31 @@ def locked(path: Path, waiting: str | None = None) -> Iterator[bool]:
         waiting: What to say on stderr before waiting for a lock that is taken. None does not wait.
 
     Yields:
-        Whether the lock is held. Always True where ``waiting`` is given, and on Windows, which has
-        no such locks.
+        Whether the lock is held. Always True where ``waiting`` is given.
     """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
     try:
-        import fcntl
-    except ImportError:
+        lock.acquire(blocking=False)
+    except Timeout:
+        if waiting is None:
+            yield False
+            return
+        print(waiting, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
         yield True
-        return
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if waiting is None:
-                yield False
-                return
-            print(waiting, file=sys.stderr, flush=True)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield True
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path, pattern: str) -> None:
+    """Remove temporary files that a process which was killed has left, an hour ago or more."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFT:
+                path.unlink()
 
 
 def _make_folder(folder: Path) -> None:

@@ -6,12 +6,13 @@ import io
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
+from isaclib.experiments.engine.tasks import TaskError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from isaclib.experiments.engine.claims import Claim, Verdict
-    from isaclib.experiments.engine.figures import FigureSpec
     from isaclib.experiments.engine.results import Result, ResultError
+    from isaclib.experiments.engine.rows import FigureSpec
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -38,10 +39,10 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
         """Run the command; with ``--debug`` the traceback is shown too."""
-        from isaclib.experiments.engine.sweep import TaskError
-
         try:
-            return super().invoke(ctx)
+            # The whole command, so that a signal among its imports is answered too.
+            with stop_signals():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise
         except Interrupted as error:
@@ -65,6 +66,8 @@ app = typer.Typer(
 
 data = typer.Typer(no_args_is_help=True, help="Get the data set of P4.")
 app.add_typer(data, name="data")
+stored = typer.Typer(no_args_is_help=True, help="Look after stored results.")
+app.add_typer(stored, name="results")
 
 
 def main() -> None:
@@ -139,21 +142,31 @@ def run(  # noqa: PLR0917 - one argument an option is how typer works
     from isaclib.experiments.engine.results import results_directory
     from isaclib.experiments.engine.sweep import Sweep
     from isaclib.experiments.registry import figure
+    from isaclib.experiments.series import runs as old
+    from isaclib.experiments.series.figures import FigureSpec as SeriesSpec
+    from isaclib.experiments.series.sweep import Sweep as SeriesSweep
 
-    with stop_signals():
-        folder = results_directory(results)
-        sweep = Sweep(workers=workers, scheduler=scheduler)
-        specs = [figure(name) for name in dict.fromkeys(figures)]
-        chosen = engine.resolve_device(device)
-        runs = engine.runs_directory(folder, state)
-        requests = [
-            engine.Request(spec, preset, seed, chosen, folder, runs, resume) for spec in specs
-        ]
-        for request in requests:
-            engine.check_request(request, overwrite)
-        for request in requests:
-            _note(f"{request.spec.id}: {request.spec.title} ({preset}, seed {seed}, {chosen})")
-            typer.echo(engine.run(request, sweep))
+    folder = results_directory(results)
+    sweep = Sweep(workers=workers, scheduler=scheduler)
+    specs = [figure(name) for name in dict.fromkeys(figures)]
+    chosen = engine.resolve_device(device)
+    runs = engine.runs_directory(folder, state)
+    series, requests = [], []
+    for spec in specs:
+        arguments = (spec, preset, seed, chosen, folder, runs, resume)
+        if isinstance(spec, SeriesSpec):
+            series.append(old.Request(*arguments))
+            old.check_request(series[-1], overwrite)
+        else:
+            requests.append(engine.Request(*arguments))
+            engine.check_request(requests[-1], overwrite)
+    engine.forget(requests)
+    for request in requests:
+        _note(f"{request.spec.id}: {request.spec.title} ({preset}, seed {seed}, {chosen})")
+        typer.echo(engine.run(request, sweep))
+    for older in series:
+        _note(f"{older.spec.id}: {older.spec.title} ({preset}, seed {seed}, {chosen})")
+        typer.echo(old.run(older, SeriesSweep(workers=workers, scheduler=scheduler)))
 
 
 @app.command()
@@ -168,7 +181,8 @@ def show(
     """Draw a stored result to a file and print its path."""
     from isaclib._files import write_atomically
     from isaclib.experiments import registry
-    from isaclib.experiments.engine.results import load_result, results_directory
+    from isaclib.experiments.engine.results import results_directory
+    from isaclib.experiments.stored import load_result
 
     spec = registry.figure(figure)
     target = output or Path(f"{figure}.png")
@@ -208,6 +222,19 @@ def claims(
         _complain(message)
     if broken:
         raise typer.Exit(1)
+
+
+@stored.command()
+def convert(
+    figures: Annotated[list[str], typer.Argument(metavar="FIGURE", help="Figure ids.")],
+    results: Results = None,
+) -> None:
+    """Convert results of an older schema in their place, numbers and provenance unchanged."""
+    from isaclib.experiments.convert import figures as converters
+    from isaclib.experiments.engine.results import results_directory
+
+    for name in dict.fromkeys(figures):
+        typer.echo(converters.convert_figure(name, results_directory(results)))
 
 
 @data.command()
@@ -261,11 +288,12 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=160)
 
 
-def _stored(spec: FigureSpec, directory: Path) -> str:
+def _stored(spec: FigureSpec[Any], directory: Path) -> str:
     """Say what is stored of a figure, in one line."""
     from rich.markup import escape
 
-    from isaclib.experiments.engine.results import ResultError, load_result, result_path
+    from isaclib.experiments.engine.results import ResultError, result_path
+    from isaclib.experiments.stored import load_result
 
     if not result_path(spec.id, directory).exists():
         return "nothing"
@@ -274,25 +302,26 @@ def _stored(spec: FigureSpec, directory: Path) -> str:
     except ResultError as error:
         return f"[red]broken[/red]: {escape(str(error))}"
     source = result.provenance
-    counts = [
-        count
-        for series in result.series
-        for quantity in series.quantities.values()
-        for count in quantity.count or ()
-    ]
-    samples = f", up to {max(counts):,} samples a point" if counts else ""
+    samples = f", up to {result.samples:,} samples a point" if result.samples else ""
     commit = source.commit[:7] + ("+changes" if source.dirty else "")
     return f"{result.preset}, {source.created[:10]}, commit {commit}{samples}"
 
 
-def _drawn(spec: FigureSpec, result: Result, kind: str) -> bytes:
+def _drawn(spec: FigureSpec[Any], result: Result, kind: str) -> bytes:
     """Draw a result and return the file's content."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    drawing = spec.draw(result)
+    try:
+        drawing = spec.draw(result)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = error.args[0] if error.args else error
+        raise ValueError(
+            f"the stored result of {spec.id} cannot be drawn: {reason}; re-create it with "
+            f"`isaclib run {spec.id} --preset {result.preset}`"
+        ) from error
     content = io.BytesIO()
     drawing.savefig(content, format=kind)
     pyplot.close(drawing)

@@ -7,13 +7,13 @@ from pathlib import Path
 import fake_paper
 import pytest
 import torch
+from sweep_tasks import Square, Train, calls, record_of
 from typer.testing import CliRunner
 
 from isaclib import _files
 from isaclib.cli import app
 from isaclib.experiments import claims, registry
-from isaclib.experiments.engine.result_schema import PRESETS
-from isaclib.experiments.engine.results import load_result, load_weights, result_path
+from isaclib.experiments.engine.results import PRESETS, load_result, result_path, save_result
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +56,13 @@ def test_a_run_stores_a_result_with_its_weights_and_prints_its_path(tmp_path):
     result = load_result("p9-fig1")
     assert (result.preset, result.provenance.seed) == ("smoke", 3)
     assert result.provenance.device == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert load_weights(path.with_suffix(".safetensors"))["w"].tolist() == [3.0, 3.0]
-    # Unfinished work lives beside the results, in a folder of this very configuration.
+    assert result.tensors(system="counting")["weights"].tolist() == [3.0, 5.0]
+    # Unfinished work lives beside the results, a folder a kind of device and in it one a task.
     (state,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
-    assert state.name.startswith("p9-fig1-smoke-seed3-")
+    assert state.name == result.provenance.device
+    assert sorted(place.name.partition("-")[0] for place in state.iterdir()) == [
+        *("Square", "Square", "Train")
+    ]
 
 
 def test_several_figures_run_one_after_another(tmp_path):
@@ -67,50 +70,102 @@ def test_several_figures_run_one_after_another(tmp_path):
     outcome = isaclib("run", "p9-fig1", "p9-fig2", "p9-fig1", "--preset", "smoke", "--state", state)
     assert [Path(line).stem for line in outcome.stdout.split()] == ["p9-fig1", "p9-fig2"]
     assert not (tmp_path / "runs").exists()
-    assert len([path for path in state.iterdir() if path.is_dir()]) == 2
+    # Both figures have the same tasks.
+    assert len(list(state.glob("*/*-*"))) == 3
 
 
 def test_a_run_with_workers_gives_the_same_curves(tmp_path):
     assert isaclib("run", "p9-fig1", "--workers", 2).exit_code == 0
     isaclib("run", "p9-fig1", "--results", "other", "--state", "other-runs")
-    assert load_result("p9-fig1").series == load_result("p9-fig1", "other").series
+    here, there = load_result("p9-fig1", "other"), load_result("p9-fig1")
+    assert repr(there.rows) == repr(here.rows)
+    assert there.provenance.weights == here.provenance.weights
+
+
+def count(folder, task):
+    return sum(calls(device, task) for device in folder.glob("*"))
 
 
 def test_finished_tasks_are_kept_unless_told_otherwise(tmp_path):
-    def calls():
-        (path,) = tmp_path.glob("runs/p9-fig1-desk-*/x-0/calls")
-        return len(path.read_text().splitlines())
-
     isaclib("run", "p9-fig1")
-    wall_time_s = load_result("p9-fig1").provenance.wall_time_s
+    content = result_path("p9-fig1").read_bytes()
     outcome = isaclib("run", "p9-fig1")
-    assert "going on from what is in" in outcome.stderr
-    assert calls() == 1
-    assert load_result("p9-fig1").provenance.wall_time_s >= wall_time_s
+    assert "4 of 4 tasks are finished already in" in outcome.stderr
+    assert count(tmp_path / "runs", Square(0)) == 1
+    (before, after) = (json.loads(c) for c in (content, result_path("p9-fig1").read_bytes()))
+    assert before["rows"] == after["rows"]
+    assert after["provenance"]["wall_time_s"] >= 0
     outcome = isaclib("run", "p9-fig1", "--no-resume")
-    assert "going on" not in outcome.stderr
-    assert calls() == 1
+    assert "finished already" not in outcome.stderr
+    assert count(tmp_path / "runs", Square(0)) == 2
 
 
-def test_no_resume_deletes_nothing_that_a_run_did_not_make(tmp_path):
+def test_no_resume_deletes_nothing_that_is_not_of_these_tasks(tmp_path):
     isaclib("run", "p9-fig1")
-    (state,) = tmp_path.glob("runs/p9-fig1-desk-*")
-    (state / "run.json").unlink()
-    isaclib("run", "p9-fig1", "--no-resume")
-    assert (state / "x-0" / "calls").exists()
+    (device,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
+    (device / "notes.txt").write_text("mine")
+    isaclib("run", "p9-fig1", "--preset", "paper")
+    isaclib("run", "p9-fig1", "--no-resume", "--overwrite")
+    assert (device / "notes.txt").exists()
+    assert record_of(device, Square(3)).exists()
 
 
-def test_other_code_than_the_run_was_begun_with_is_said_and_noted(tmp_path, monkeypatch):
-    from isaclib.experiments.engine import runs
+def test_figures_of_one_command_share_what_is_computed_afresh(tmp_path):
+    isaclib("run", "p9-fig1", "p9-fig2", "--preset", "smoke", "--no-resume")
+    assert count(tmp_path / "runs", Square(0)) == 1
 
-    monkeypatch.setattr(runs, "code_state", lambda: ("a" * 40, False))
+
+def test_a_fresh_clone_trains_nothing_whose_weights_are_stored(tmp_path):
+    """Its own points it measures again; those of a figure that it builds on, it takes."""
+    isaclib("run", "p9-fig1", "--preset", "smoke")
+    commit = load_result("p9-fig1").provenance.commit
+    for clone, figure in (("own", "p9-fig1"), ("other", "p9-fig2")):
+        outcome = isaclib("run", figure, "--preset", "smoke", "--state", clone)
+        assert outcome.exit_code == 0, outcome.output
+        assert count(tmp_path / clone, Train(0.0, marks=(0, 2))) == 0
+        assert count(tmp_path / clone, Square(1)) == (1 if clone == "own" else 0)
+        assert "finished already" in outcome.stderr
+        taken = 1 if clone == "own" else 3
+        notes = load_result(figure).provenance.notes
+        assert notes[f"{taken} tasks of p9-fig1"] == f"commit {commit}"
+    isaclib("run", "p9-fig1", "--preset", "smoke", "--state", "new", "--no-resume")
+    assert count(tmp_path / "new", Train(0.0, marks=(0, 2))) == 1
+
+
+def test_weights_of_another_seed_are_not_taken(tmp_path):
+    isaclib("run", "p9-fig1", "--preset", "smoke")
+    isaclib("run", "p9-fig1", "--preset", "smoke", "--seed", 1, "--state", "clone")
+    assert count(tmp_path / "clone", Train(1.0, marks=(0, 2))) == 1
+
+
+def test_other_code_than_the_tasks_were_run_by_is_said_and_noted(tmp_path, monkeypatch):
+    from isaclib.experiments.engine import provenance, runs
+
+    for module in (runs, provenance):
+        monkeypatch.setattr(module, "code_state", lambda: ("a" * 40, False))
     isaclib("run", "p9-fig1")
-    monkeypatch.setattr(runs, "code_state", lambda: ("b" * 40, True))
+    for module in (runs, provenance):
+        monkeypatch.setattr(module, "code_state", lambda: ("b" * 40, True))
     outcome = isaclib("run", "p9-fig1")
-    assert "begun at commit aaaaaaa, the code is at bbbbbbb now" in outcome.stderr
+    assert "some at commit aaaaaaa" in outcome.stderr
     source = load_result("p9-fig1").provenance
     assert (source.commit, source.dirty) == ("b" * 40, True)
-    assert source.notes == {"begun at commit": "a" * 40}
+    assert source.notes["4 tasks at another commit"] == "a" * 40
+
+
+def test_a_damaged_task_is_computed_again_and_the_result_is_the_same(tmp_path):
+    isaclib("run", "p9-fig1")
+    before = result_path("p9-fig1").with_suffix("").parent.glob("*.safetensors")
+    before = {path.name: path.read_bytes() for path in before}
+    for weights in tmp_path.glob("runs/*/Train-*/*.safetensors"):
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(bytes(content))
+    outcome = isaclib("run", "p9-fig1", "--no-resume" if not before else "--resume")
+    assert outcome.exit_code == 0
+    assert "was changed or comes from another run" in outcome.stderr
+    after = result_path("p9-fig1").parent.glob("*.safetensors")
+    assert {path.name: path.read_bytes() for path in after} == before
 
 
 def test_a_lower_preset_replaces_a_higher_one_only_when_asked(tmp_path):
@@ -146,8 +201,9 @@ def test_a_broken_result_is_made_again(tmp_path):
         (["p9-fig1", "--results", "file"], "results must be a folder that can be written, got"),
         (["p9-fig1", "--results", "file/below"], "results must be a folder that can be written"),
         (["p9-fig1", "--state", "file"], "state must be a folder that can be written, got file"),
-        (["p9-bad"], "task 'x-0' failed with ValueError: no luck$"),
-        (["p9-wrong"], "the run of p9-wrong must give a result with figure and preset"),
+        (["p9-bad"], r"task Square-\w+ failed with ValueError: no luck$"),
+        (["p9-wrong"], "quantities must be among z, got nan, y"),
+        (["p9-fig1", "--seed", str(2**63)], r"seed must be an integer >= 0 and < 2\*\*63, got"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_line(tmp_path, arguments, message):
@@ -167,12 +223,13 @@ def test_all_figures_are_checked_before_the_first_one_runs(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_two_runs_never_share_a_work_folder(tmp_path):
+def test_the_same_run_is_never_at_work_twice(tmp_path):
     isaclib("run", "p9-fig1")
-    (state,) = tmp_path.glob("runs/p9-fig1-desk-*")
-    with _files.locked(state.parent / f".{state.name}.lock") as free:
+    (lock,) = (tmp_path / "runs").glob(".p9-fig1-desk-*.lock")
+    with _files.locked(lock) as free:
         assert free
-        assert "state must be a folder that no other run works in" in refused("run", "p9-fig1")
+        message = "state must be a folder where this figure is not running already"
+        assert message in refused("run", "p9-fig1")
 
 
 def test_a_disk_that_fills_up_during_the_run_keeps_the_old_result(tmp_path, monkeypatch):
@@ -187,7 +244,7 @@ def test_a_disk_that_fills_up_during_the_run_keeps_the_old_result(tmp_path, monk
 
     monkeypatch.setattr(_files.os, "replace", full)
     message = refused("run", "p9-fig1", "--preset", "paper")
-    assert "No space left on device; the file that is there is unchanged" in message
+    assert "No space left on device; nothing was written" in message
     assert {path: path.read_bytes() for path in tmp_path.glob("results/p9/*")} == before
 
 
@@ -259,8 +316,24 @@ def test_what_cannot_be_shown_is_refused_in_one_line(tmp_path, arguments, messag
 def test_a_broken_result_is_not_shown():
     isaclib("run", "p9-fig1")
     path = result_path("p9-fig1")
-    path.write_text(path.read_text().replace("9.0", "8.0").replace("4.0", "5.0"))
+    path.write_text(path.read_text().replace("4.0", "5.0"))
     assert "the file was edited after it was written" in refused("show", "p9-fig1")
+
+
+def test_a_valid_result_of_another_shape_is_not_drawn_and_not_judged(monkeypatch):
+    isaclib("run", "p9-fig1")
+    isaclib("run", "p9-fig2", "--preset", "smoke")
+    result = load_result("p9-fig1")
+    table = dataclasses.replace(result.rows, coordinates={"other": [1, 2, 3]})
+    save_result(dataclasses.replace(result, rows=table, trained=None), {})
+    message = refused("show", "p9-fig1")
+    assert "the stored result of p9-fig1 cannot be drawn: no column 'system'" in message
+    assert "`isaclib run p9-fig1 --preset desk`" in message
+    outcome = isaclib("claims", "--json")
+    assert outcome.exit_code == 1
+    errors = [entry["error"] for entry in json.loads(outcome.stdout)]
+    assert "no column 'system'" in errors[0]
+    assert errors[1:] == [None, None]
 
 
 def test_claims_are_a_table_or_json():

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import fake_paper
 import pytest
-import sweep_tasks
+from sweep_tasks import Square, calls, record_of, wait_for
 
 from isaclib import __version__
 from isaclib.experiments import claims, registry
@@ -93,10 +94,12 @@ def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, monkeypatch, workers
     )
     (tmp_path / "program.py").write_text(program)
     command = [sys.executable, "program.py", "run", "p9-fig1", "--workers", str(workers)]
+    command += ["--device", "cpu"]
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-    sweep_tasks.wait_for_any(tmp_path, "runs/*/x-2/calls")
+    runs = tmp_path / "runs" / "cpu"
+    wait_for(runs / record_of(runs, Square(2, str(go))).with_name("calls"))
     for x in (0, 1):
-        sweep_tasks.wait_for_any(tmp_path, f"runs/*/x-{x}.json")
+        wait_for(record_of(runs, Square(x)))
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status, errors
@@ -108,7 +111,26 @@ def test_a_stopped_run_says_how_to_go_on_and_does(tmp_path, monkeypatch, workers
     done = subprocess.run(
         command, env=environment(), capture_output=True, text=True, check=True, timeout=120
     )
-    assert "going on from what is in" in done.stderr
-    assert load_result("p9-fig1")["squares"]["y"].values == [0.0, 1.0, 4.0]
-    (calls,) = tmp_path.glob("runs/*/x-0/calls")
-    assert len(calls.read_text().splitlines()) == 1
+    assert re.search("[23] of 4 tasks are finished already in", done.stderr)
+    assert load_result("p9-fig1").rows["y"].values == [0.0, 1.0, 4.0]
+    assert calls(runs, Square(0)) == 1
+
+
+def test_a_signal_among_the_imports_is_answered(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "import os, signal, sys\n"
+        "from isaclib import cli\n"
+        "from isaclib.experiments.engine import results\n"
+        "results.results_directory = lambda folder: os.kill(os.getpid(), signal.SIGINT)\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "program.py", "list"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert "isaclib: error: interrupted" in done.stderr
+    assert "Traceback" not in done.stderr

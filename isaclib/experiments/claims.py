@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isaclib.experiments.engine.claims import Claim, Number, Verdict
-from isaclib.experiments.engine.results import Result, ResultError, load_result, result_path
+from isaclib.experiments.engine.results import Result, ResultError, result_path
+from isaclib.experiments.stored import load_result
 
 __all__ = ["claims", "evaluate", "listed", "markdown_table", "report"]
 
@@ -44,7 +45,7 @@ def evaluate(
     """Test every claim on the stored results.
 
     Args:
-        directory: Results folder; see :func:`isaclib.experiments.engine.results.results_directory`.
+        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
 
     Returns:
         Each claim with its verdict, or with the error of a result that it needs and that is
@@ -59,7 +60,7 @@ def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, An
     """Test every claim on the stored results, as plain data for a machine.
 
     Args:
-        directory: Results folder; see :func:`isaclib.experiments.engine.results.results_directory`.
+        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
 
     Returns:
         A dictionary a claim, which JSON can hold: ``id``, ``paper``, ``figures`` (of the paper),
@@ -78,7 +79,7 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
 
     Args:
         paper: Paper id, such as ``"p1"``.
-        directory: Results folder; see :func:`isaclib.experiments.engine.results.results_directory`.
+        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
 
     Returns:
         The table, a row a claim.
@@ -167,8 +168,8 @@ def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdic
             return found
         results[figure] = found
     try:
-        verdict = claim.check(results)
-    except (KeyError, IndexError) as error:
+        verdict = claim.verdict(results)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
         # A KeyError's text is its argument's repr; the argument itself reads better.
         reason = error.args[0] if error.args else error
         return ResultError(

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
-from isaclib.experiments.engine.results import Result, ResultError
+from isaclib.experiments.engine.results import ResultError
+from isaclib.experiments.series.results import Result
 
 __all__ = [
     "MARKS",
@@ -43,7 +44,7 @@ def evaluated(directory: str | os.PathLike[str] | None = None) -> list[Entry]:
     """Test every claim on the stored results, and insist that each can be.
 
     Args:
-        directory: Results folder; see :func:`isaclib.experiments.engine.results.results_directory`.
+        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
 
     Returns:
         Each claim with its verdict.

@@ -7,13 +7,12 @@ with them, PyTorch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from isaclib.experiments.engine.figures import FigureSpec
+from typing import Any
 
 __all__ = ["figure", "figures", "listed"]
 
 
-def listed() -> Sequence[Sequence[FigureSpec]]:
+def listed() -> Sequence[Sequence[Any]]:
     """Return the list of figures of each paper, and that of their limits."""
     from isaclib.experiments.limits import figures as limits
     from isaclib.experiments.p1 import figures as p1
@@ -24,13 +23,13 @@ def listed() -> Sequence[Sequence[FigureSpec]]:
     return [p1.FIGURES, p2.FIGURES, p3.FIGURES, p4.FIGURES, limits.FIGURES]
 
 
-def figures() -> dict[str, FigureSpec]:
+def figures() -> dict[str, Any]:
     """Return every figure of every paper by its id, in the papers' order.
 
     Raises:
         ValueError: Two figures share an id, which is a mistake in a paper's list.
     """
-    found: dict[str, FigureSpec] = {}
+    found: dict[str, Any] = {}
     for spec in sorted((spec for specs in listed() for spec in specs), key=lambda spec: spec.paper):
         if spec.id in found:
             raise ValueError(f"figures must have unique ids, got {spec.id!r} twice")
@@ -38,7 +37,7 @@ def figures() -> dict[str, FigureSpec]:
     return found
 
 
-def figure(id: str) -> FigureSpec:
+def figure(id: str) -> Any:
     """Return one figure.
 
     Args:

@@ -9,8 +9,8 @@ import pytest
 from isaclib.experiments import claims as module
 from isaclib.experiments.claims import claims, evaluate, report
 from isaclib.experiments.engine.claims import Claim, Number, Verdict
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import ResultError, save_result
+from isaclib.experiments.engine.results import ResultError
+from isaclib.experiments.engine.runs import Request, run
 from isaclib.experiments.engine.sweep import Sweep
 
 
@@ -20,12 +20,8 @@ def fake_claims(monkeypatch):
 
 
 def store(figure, preset, folder: Path):
-    state = folder / "state"
-    config = fake_paper.PRESETS[preset]
-    sweep = Sweep(progress=False)
-    context = RunContext(figure, preset, config, 0, "cpu", folder, state / figure, sweep)
-    assert context.paper_results == folder / "p9"
-    save_result(fake_paper.run(context), folder, staged=context.state)
+    spec = next(spec for spec in fake_paper.FIGURES if spec.id == figure)
+    run(Request(spec, preset, 0, "cpu", folder, folder / "runs"), Sweep(progress=False))
 
 
 def test_every_claim_gets_a_verdict_from_the_stored_results(tmp_path):
@@ -55,17 +51,17 @@ def test_a_missing_or_broken_result_leaves_the_other_claims_tested(tmp_path):
 def test_a_result_that_lacks_what_a_claim_needs_is_an_error_of_that_claim(tmp_path, monkeypatch):
     store("p9-fig1", "desk", tmp_path)
     curious = dataclasses.replace(
-        fake_paper.CLAIMS[0], check=fake_paper.looks_for_what_is_not_there
+        next(iter(fake_paper.CLAIMS)), check=fake_paper.looks_for_what_is_not_there
     )
     monkeypatch.setattr(fake_paper, "CLAIMS", [curious])
     ((_, outcome),) = evaluate(tmp_path)
     assert isinstance(outcome, ResultError)
     assert "claim p9-grow cannot be tested on p9-fig1" in str(outcome)
-    assert "has no series 'cubes'; it has 'squares'" in str(outcome)
+    assert "no row has system='cubes' with {}; there are 'squares'" in str(outcome)
 
 
 def test_two_claims_of_one_id_are_a_mistake(monkeypatch):
-    monkeypatch.setattr(fake_paper, "CLAIMS", fake_paper.CLAIMS[:1] * 2)
+    monkeypatch.setattr(fake_paper, "CLAIMS", [*fake_paper.CLAIMS] * 2)
     with pytest.raises(ValueError, match="unique ids, got 'p9-grow' twice"):
         claims()
 
@@ -84,8 +80,8 @@ def test_a_claim_is_plain_data():
 def test_a_report_says_what_each_verdict_rests_on(tmp_path, monkeypatch):
     numbers = (Number("x", 1.0, 0.5, 2.0, "mean and range of 3 arrays"), Number("y", math.nan))
     counted = dataclasses.replace(
-        fake_paper.CLAIMS[1],
-        check=lambda _: Verdict("partly", "some do", numbers=numbers),
+        list(fake_paper.CLAIMS)[1],
+        check=lambda *_: Verdict("partly", "some do", numbers=numbers),
     )
     monkeypatch.setattr(fake_paper, "CLAIMS", [counted])
     store("p9-fig1", "paper", tmp_path)

@@ -2,11 +2,12 @@ import re
 
 import fake_paper
 import pytest
-from stored_results import a_result
+from stored_series import a_result
 
 from isaclib.experiments import claims, ledger
 from isaclib.experiments.engine.claims import Number, Verdict
-from isaclib.experiments.engine.results import ResultError, Series
+from isaclib.experiments.engine.results import ResultError
+from isaclib.experiments.series.results import Series
 
 CLAIMS = {claim.id: claim for claim in fake_paper.CLAIMS}
 HALF = Number("half", 0.5, 0.25, 0.75, "mean and range of 3 arrays")
@@ -21,7 +22,7 @@ def test_a_claim_that_cannot_be_tested_is_no_entry(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "listed", lambda: [fake_paper.CLAIMS])
     with pytest.raises(ResultError, match="there is no such result"):
         ledger.evaluated(tmp_path)
-    monkeypatch.setattr(fake_paper, "CLAIMS", fake_paper.CLAIMS[2:])
+    monkeypatch.setattr(fake_paper, "CLAIMS", list(fake_paper.CLAIMS)[2:])
     assert ledger.evaluated(tmp_path) == [(CLAIMS["p9-none"], Verdict("not tested", "-"))]
 
 

@@ -23,9 +23,9 @@ from limit_comparisons import (
     beaten,
     floors,
 )
+from rows_as_series import load_series
 from stored_places import places
 
-from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.registry import figures
 from isaclib.limits.error_rates import qam_error
 from isaclib.signal.modulation import qam
@@ -39,7 +39,7 @@ WITHOUT = {"p1-fig3", "p1-fig4"}
 
 @pytest.fixture(scope="module")
 def stored():
-    return {figure: load_result(figure, RESULTS) for figure in FIGURES}
+    return {figure: load_series(figure, RESULTS) for figure in FIGURES}
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.p4.assembly import EARLY
 from isaclib.experiments.p4.tasks import point_from
+from isaclib.experiments.series.results import load_result
 from isaclib.limits.codes import coherent_accuracy_limit, sensing_accuracy_limit
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

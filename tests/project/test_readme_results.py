@@ -8,8 +8,8 @@ import pytest
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.limits.distances import scenes
+from isaclib.experiments.stored import load_result
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ P3_ROWS = {
     "SL, ": ("p3-fig3", "SL", 3),
     "UL, ": ("p3-fig3", "UL", 3),
     "SSL, ": ("p3-fig3", "SL+UL", 3),
-    "Maximum likelihood": ("p3-learning", "calibration", 3),
+    "Maximum likelihood": ("p3-learning", "maximum likelihood", 3),
 }
 
 
@@ -93,10 +93,12 @@ P3_ROWS = {
 def test_p3_rows(row):
     figure, name, arrays = P3_ROWS[row]
     result = load_result(figure, RESULTS)
-    curves = [result[f"{name}/{draw}"] for draw in range(arrays)]
-    at = curves[0]["samples"].values.index(100) if name == "calibration" else -1
+    rows = result.where(system=name)
+    rows = rows.where(samples=100) if "samples" in rows.coordinates else rows
+    curves = rows.split("array").values()
+    assert len(curves) == arrays
     for (shown,), metric in zip(numbers(row), ("p_md", "position"), strict=True):
-        assert_rounded(shown, statistics.fmean(c[metric].values[at] for c in curves))
+        assert_rounded(shown, statistics.fmean(c[metric].values[-1] for c in curves))
 
 
 P4_ROWS = {

@@ -1,14 +1,15 @@
-"""A paper with two small figures and three claims, for the tests of the command line."""
+"""A paper with a few small figures and three claims, for the tests of the engine and of the CLI."""
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import sweep_tasks
+from sweep_tasks import Square, Train
 
-from isaclib.experiments.engine.claims import Claim, Verdict
-from isaclib.experiments.engine.figures import FigureSpec
-from isaclib.experiments.engine.results import Quantity, Result, Series, provenance, save_weights
-from isaclib.experiments.engine.sweep import Task
+from isaclib.experiments.engine.claims import Claims, Verdict
+from isaclib.experiments.engine.panels import Drawing, Line, Panel
+from isaclib.experiments.engine.results import Result, load_result
+from isaclib.experiments.engine.rows import FigureSpec, Row
+from isaclib.experiments.engine.runs import Request, run
+from isaclib.experiments.engine.sweep import Sweep
 
 
 @dataclass(frozen=True)
@@ -21,84 +22,63 @@ class Config:
     fail: str = ""
 
 
-def run(context):
-    """Square some numbers, and keep one of them as weights."""
-    import torch
-
-    started = time.perf_counter()
-    config = context.config
-    tasks = [
-        Task(f"x-{x}", {"x": x, "wait": config.wait if x > 1 else "", "fail": config.fail})
-        for x in range(config.points)
-    ]
-    found = context.sweep.map(sweep_tasks.square, tasks, context.state, label=context.figure)
-    name = f"{context.figure}.safetensors"
-    digest = save_weights(context.state / name, {"w": torch.full((2,), float(context.seed))})
-    squares = [float(one["square"]) for one in found]
-    series = Series(
-        "squares",
-        {
-            "x": Quantity("x", [float(x) for x in range(config.points)]),
-            "y": Quantity("y", squares, squares, squares, [1000] * config.points),
-        },
-    )
-    return Result(
-        context.figure,
-        context.preset,
-        {"points": config.points},
-        [series],
-        provenance(
-            seed=context.seed, device=context.device, started=started, weights={name: digest}
-        ),
-    )
+def rows(c, seed):
+    """Squares of numbers."""
+    for x in range(c.points):
+        yield Row({"system": "squares", "x": x}, Square(x, c.wait if x > 1 else "", c.fail))
 
 
-def run_another(context):
-    """Return a result of something else than was asked for."""
-    result = run(context)
-    return Result("p9-other", result.preset, result.config, result.series, result.provenance)
+def trained(c, seed):
+    """A training whose weights begin with the seed."""
+    yield Row({"system": "counting"}, Train(float(seed), marks=(0, c.points)))
 
 
-def draw(result):
-    """Draw the squares."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots()
-    axes.plot(result["squares"]["x"].values, result["squares"]["y"].values)
-    return figure
-
-
+UNITS = {"y": "1", "nan": "1"}
+DRAWING = Drawing(lambda c: [Panel("x", "y", [Line({"system": "squares"})])], columns=1)
 PRESETS = {"smoke": Config(2), "desk": Config(3), "paper": Config(4)}
-FIGURES = [
-    FigureSpec("p9-fig1", "p9", "Squares of numbers", PRESETS, run, draw),
-    FigureSpec("p9-fig2", "p9", "Squares again", {"smoke": Config(2)}, run, draw),
-    FigureSpec("p9-bad", "p9", "A task fails", {"desk": Config(1, fail="no\nluck")}, run, draw),
-    FigureSpec("p9-wrong", "p9", "Another result", {"desk": Config(1)}, run_another, draw),
-]
+FIG1 = FigureSpec("p9-fig1", "Squares of numbers", PRESETS, rows, UNITS, DRAWING, trained)
+FIG2 = replace(
+    FIG1, id="p9-fig2", title="Squares again", presets={"smoke": Config(2)}, builds_on=("p9-fig1",)
+)
+BAD = replace(FIG1, id="p9-bad", title="A task fails", presets={"desk": Config(1, fail="no\nluck")})
+WRONG = replace(FIG1, id="p9-wrong", title="No unit", presets={"desk": Config(1)}, units={"z": "1"})
+FIGURES = [FIG1, FIG2, BAD, WRONG]
+
+CLAIMS = Claims("p9")
 
 
-def grows(results):
+@CLAIMS.claim("p9-grow", "Fig. 1", says="Squares grow.", criterion="Sorted.", needs="p9-fig1")
+def grows(fig1: Result) -> Verdict:
     """Check that the squares grow."""
-    values = results["p9-fig1"]["squares"]["y"].values
+    values = fig1.where(system="squares")["y"].values
     status = "reproduced" if values == sorted(values) else "not reproduced"
     return Verdict(status, f"the largest square is {max(values):g} [sic]")
 
 
-def looks_for_what_is_not_there(results):
-    """Look for a series that the result does not have."""
-    return Verdict("partly", f"{results['p9-fig1']['cubes']}")
+@CLAIMS.claim(
+    *("p9-same", "Fig. 1", "Fig. 2"),
+    says="Both figures agree.",
+    criterion="Equal.",
+    needs=("p9-fig1", "p9-fig2"),
+)
+def same(fig1: Result, fig2: Result) -> Verdict:
+    """Say so, of one preset."""
+    return Verdict("partly", "some do", presets=("smoke",))
 
 
-CLAIMS = [
-    Claim("p9-grow", "p9", ("Fig. 1",), "Squares grow.", "Sorted.", ("p9-fig1",), grows),
-    Claim(
-        "p9-same",
-        "p9",
-        ("Fig. 1", "Fig. 2"),
-        "Both figures agree.",
-        "Equal.",
-        ("p9-fig1", "p9-fig2"),
-        lambda results: Verdict("partly", "some do", presets=("smoke",)),
-    ),
-    Claim("p9-none", "p9", (), "Nothing to see.", "-", (), lambda _: Verdict("not tested", "-")),
-]
+@CLAIMS.claim("p9-none", says="Nothing to see.", criterion="-")
+def none() -> Verdict:
+    """Test nothing."""
+    return Verdict("not tested", "-")
+
+
+def looks_for_what_is_not_there(fig1):
+    """Look for rows that the result does not have."""
+    return Verdict("partly", f"{fig1.where(system='cubes')}")
+
+
+def store(spec, preset, folder, seed=0, **options):
+    """Run a figure and store it below a folder, as the command line would, and read it back."""
+    request = Request(spec, preset, seed, "cpu", folder / "results", folder / "runs", **options)
+    run(request, Sweep(progress=False))
+    return load_result(spec.id, folder / "results")

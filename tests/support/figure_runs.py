@@ -3,11 +3,15 @@
 import json
 from dataclasses import asdict
 
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.result_schema import PRESETS
-from isaclib.experiments.engine.results import load_result, save_result
-from isaclib.experiments.engine.sweep import Sweep
+from isaclib.experiments.engine import runs
+from isaclib.experiments.engine.rows import FigureSpec
+from isaclib.experiments.engine.sweep import Sweep as RowSweep
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.result_schema import PRESETS
+from isaclib.experiments.series.results import save_result
+from isaclib.experiments.series.sweep import Sweep
+from isaclib.experiments.stored import load_result
 
 
 def smoke_context(folder, figure, **changes):
@@ -25,8 +29,18 @@ def smoke_context(folder, figure, **changes):
     return RunContext(**{**options, **changes})
 
 
+def request(folder, figure, **changes):
+    """What a figure is run by; everything of one folder's runs stays below it."""
+    options = {"preset": "smoke", "seed": 0, "device": "cpu"}
+    options |= {"results": folder / "results", "runs": folder / "runs"}
+    return runs.Request(figures()[figure], **{**options, **changes})
+
+
 def run_and_store(folder, figure):
     """Run a figure, store it as the command line would, and read it back."""
+    if isinstance(figures()[figure], FigureSpec):
+        runs.run(request(folder, figure), RowSweep(progress=False))
+        return load_result(figure, folder / "results")
     context = smoke_context(folder, figure)
     context.state.mkdir(parents=True, exist_ok=True)
     result = figures()[figure].run(context)

@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 from isaclib.data.images import synthetic_images
-from isaclib.experiments.engine.assembly import WEIGHTS
-from isaclib.experiments.engine.results import load_weights
 from isaclib.experiments.p4.config import Images, Point, Training
 from isaclib.experiments.p4.tasks import performance_record
+from isaclib.experiments.series.assembly import WEIGHTS
+from isaclib.experiments.series.results import load_weights
 from isaclib.learning.networks import load_parameters
 from isaclib.systems.semantic.link import measure_semantic
 from isaclib.systems.semantic.model import Layers, Semantic, seeded_semantic

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, replace
 
-from stored_results import SOURCE
+from stored_series import SOURCE
 
-from isaclib.experiments.engine.results import Quantity, Result, Series
 from isaclib.experiments.p4.config import FADINGS, SemanticConfig, SweepsConfig, WeightsConfig
+from isaclib.experiments.series.results import Quantity, Result, Series
 
 CONFIGS = {"p4-fig4": WeightsConfig, "p4-fig5": SweepsConfig, "p4-fig6": SemanticConfig}
 

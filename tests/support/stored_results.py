@@ -5,7 +5,9 @@ import math
 from dataclasses import replace
 
 from isaclib.experiments.engine import results
-from isaclib.experiments.engine.results import Provenance, Quantity, Result, Series
+from isaclib.experiments.engine.provenance import Provenance
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.tables import Quantity, Table
 
 FIGURE = "p1-fig2"
 SOURCE = Provenance(
@@ -19,14 +21,22 @@ SOURCE = Provenance(
     wall_time_s=1.5,
     created="2026-01-31T12:00:00+00:00",
 )
+P_D = Quantity([0.1, math.nan], [0.05, math.nan], [0.2, math.nan], [100, 0], "1")
+SER = Quantity([0.5, 0.25])
+
+
+def a_table(**changes):
+    coordinates = {"system": ["baseline", "known"], "omega_r": [0.09, None], "array": [0, 1]}
+    return replace(Table(coordinates, {"p_d": P_D, "ser": SER}, ["0" * 16, None]), **changes)
 
 
 def a_result(**changes):
-    p_d = Quantity("p_d", [0.1, math.nan], [0.05, math.nan], [0.2, math.nan], [100, 0])
-    ser = Quantity("ser", [0.5, 0.25], unit="")
-    series = Series("baseline", {"p_d": p_d, "ser": ser})
     config = {"sector_deg": (-20.0, 20.0), "antennas": 16}
-    return replace(Result(FIGURE, "desk", config, [series], SOURCE), **changes)
+    return replace(Result(FIGURE, "desk", config, a_table(), SOURCE), **changes)
+
+
+def trained(key="a" * 16):
+    return Table({"system": ["SL"], "array": [0]}, {}, [key])
 
 
 def everything_below(folder):
@@ -38,7 +48,7 @@ def rewrite(path, change):
     document = json.loads(path.read_text())
     del document["sha256"]
     document = change(document) or document
-    document["sha256"] = results._content_hash(document)
+    document["sha256"] = results.content_hash(document)
     path.write_text(json.dumps(document))
 
 
@@ -82,7 +92,11 @@ def break_by_dropping_the_hash(path):
 
 
 def break_by_another_schema(path):
-    rewrite(path, put("schema", 2))
+    rewrite(path, put("schema", 3))
+
+
+def break_by_the_old_schema(path):
+    rewrite(path, put("schema", 1))
 
 
 def break_by_another_figure(path):
@@ -95,6 +109,10 @@ def break_by_binary(path):
 
 def break_by_nesting(path):
     path.write_bytes(b"[" * 200_000)
+
+
+def break_by_a_huge_number(path):
+    rewrite(path, put("rows", "quantities", "ser", "values", 0, 10**400))
 
 
 def break_by_a_folder(path):

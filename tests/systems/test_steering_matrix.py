@@ -8,7 +8,7 @@ import torch
 from double_channels import DoubleRadar
 
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
-from isaclib.experiments.engine.results import load_weights, save_weights
+from isaclib.experiments.series.results import load_weights, save_weights
 from isaclib.learning.networks import count_parameters, load_parameters
 from isaclib.learning.training import Schedule
 from isaclib.signal.arrays import Sector, element_positions

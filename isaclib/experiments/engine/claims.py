@@ -1,15 +1,26 @@
-"""What a claim and a verdict are."""
+"""What a claim and a verdict are, and how a paper's claims are listed.
+
+A claim is a function from stored results to a verdict, with the paper's statement and the criterion
+in words beside it::
+
+    CLAIMS = Claims("p3")
+
+    @CLAIMS.claim(
+        "p3-order", "Fig. 3", needs="p3-fig3",
+        says="Supervised then unsupervised beats the other order at the same total.",
+        criterion="At the end P_md of UL+SL lies above that of SL+UL by more than the interval.",
+    )
+    def order(fig3: Result) -> Verdict: ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from isaclib._validation import check_one_of
 from isaclib.experiments.engine.results import Result
-
-__all__ = ["STATUSES", "Claim", "Number", "Status", "Verdict"]
 
 Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -68,6 +79,9 @@ class Verdict:
         check_one_of("status", self.status, STATUSES)
 
 
+Check = Callable[..., Verdict]
+
+
 @dataclass(frozen=True)
 class Claim:
     """Something that a paper says and that its figures can show.
@@ -79,7 +93,7 @@ class Claim:
         statement: What the paper says.
         criterion: What the check asks of the results, in words.
         needs: Ids of the results that the check reads, such as ``("p1-fig2",)``.
-        check: Derives the verdict from those results.
+        check: Derives the verdict from those results, given in this order.
     """
 
     id: str
@@ -88,4 +102,41 @@ class Claim:
     statement: str
     criterion: str
     needs: tuple[str, ...]
-    check: Callable[[Mapping[str, Result]], Verdict]
+    check: Check
+
+    def verdict(self, results: Mapping[str, Result]) -> Verdict:
+        """Verdict on stored results by their figures' ids."""
+        return self.check(*(results[figure] for figure in self.needs))
+
+
+class Claims(Sequence[Claim]):
+    """The claims of a paper, in the order in which their functions are defined."""
+
+    def __init__(self, paper: str) -> None:
+        self.paper = paper
+        self._listed: list[Claim] = []
+
+    def __len__(self) -> int:
+        """Number of claims."""
+        return len(self._listed)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Claims by their place."""
+        return self._listed[index]
+
+    def claim(
+        self,
+        id: str,
+        *where: str,
+        says: str,
+        criterion: str,
+        needs: str | tuple[str, ...] = (),
+    ) -> Callable[[Check], Check]:
+        """Enter the decorated function as the check of a claim that the paper makes ``where``."""
+        figures = (needs,) if isinstance(needs, str) else needs
+
+        def enter(check: Check) -> Check:
+            self._listed.append(Claim(id, self.paper, where, says, criterion, figures, check))
+            return check
+
+        return enter

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -18,11 +19,11 @@ class Job(Protocol):
 
     @property
     def key(self) -> str:
-        """Name of the job."""
+        """Key of the job, which tells it from all others."""
 
     @property
-    def fingerprint(self) -> str:
-        """What tells this job from another one of the same name."""
+    def needs(self) -> Sequence[str]:
+        """Keys of the jobs that have to be finished before."""
 
 
 CONNECT_TIMEOUT = "10s"
@@ -30,15 +31,18 @@ KEPT_BYTES = 2**30
 """Memory that a worker keeps for its next buffers before it gives any back to the system."""
 
 _J = TypeVar("_J", bound=Job)
+_R = TypeVar("_R")
 
 
 def completed(
-    function: Callable[[_J], dict[str, Any]],
+    function: Callable[[_J], _R],
     jobs: Sequence[_J],
     workers: int,
     scheduler: str | None,
-) -> Generator[tuple[_J, dict[str, Any] | BaseException], None, None]:
+) -> Generator[tuple[_J, _R | BaseException], None, None]:
     """Run jobs on a cluster and yield each with its result, or its exception, as it ends.
+
+    Jobs that others need come before them in ``jobs``.
 
     Leaving the iteration early, by an exception or a signal, cancels what is left and closes the
     embedded cluster, which ends its processes. Workers of an existing scheduler finish what they
@@ -46,12 +50,14 @@ def completed(
     """
     threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
     with _client(workers, scheduler) as client:
-        futures = {
-            client.submit(
-                _call, function, job, threads, key=f"{job.key}-{job.fingerprint}", pure=False
-            ): job
-            for job in jobs
-        }
+        run = uuid.uuid4().hex  # a scheduler must not answer from the memory of another run
+        submitted: dict[str, Any] = {}
+        for job in jobs:
+            before = [submitted[key] for key in job.needs if key in submitted]
+            submitted[job.key] = client.submit(
+                _call, function, job, threads, before, key=f"{job.key}-{run}", pure=False
+            )
+        futures = {submitted[job.key]: job for job in jobs}
         try:
             for future in as_completed(futures, loop=client.loop):
                 error = future.exception() if future.status != "cancelled" else None
@@ -62,10 +68,8 @@ def completed(
             client.cancel(list(futures), force=True)
 
 
-def _call(
-    function: Callable[[Any], dict[str, Any]], job: object, threads: int | None
-) -> dict[str, Any]:
-    """Run a job in a worker, with its share of the processor's cores."""
+def _call(function: Callable[[_J], _R], job: _J, threads: int | None, _before: object) -> _R:
+    """Run a job in a worker, with its share of the processor's cores, after those it needs."""
     if threads is not None:
         import torch
 

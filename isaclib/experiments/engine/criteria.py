@@ -5,26 +5,26 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from isaclib.experiments.engine.claims import Number, Status
-from isaclib.experiments.engine.results import Series
+from isaclib.experiments.engine.tables import Table
 
 CLOSE_P_D = 0.05
 """Largest difference of detection or misdetection probabilities that counts as close."""
 CLOSE_RMSE = 1.25
 """Largest ratio of angle RMSEs that counts as close."""
 MOST = 0.8
-"""Share of the points that counts as most of them."""
+"""Fraction of the points that counts as most of them."""
 
 
-def best_at(baseline: Series, metric: str, ser: float, *, larger_is_better: bool) -> float:
+def best_at(baseline: Table, metric: str, ser: float, *, larger_is_better: bool) -> float:
     """Best value that a sweep reaches without a larger SER."""
-    limit = max(ser, min(baseline["ser"].values))
+    rates = baseline["ser"].values
+    limit = max(ser, min(rates))
     allowed = [
         value
-        for value, rate in zip(baseline[metric].values, baseline["ser"].values, strict=True)
+        for value, rate in zip(baseline[metric].values, rates, strict=True)
         if rate <= limit and not math.isnan(value)
     ]
-    best = max if larger_is_better else min
-    return best(allowed, default=math.nan)
+    return (max if larger_is_better else min)(allowed, default=math.nan)
 
 
 def fraction(values: Sequence[float], accept: Callable[[float], bool]) -> float:
@@ -32,9 +32,9 @@ def fraction(values: Sequence[float], accept: Callable[[float], bool]) -> float:
     return sum(accept(v) for v in values) / len(values)
 
 
-def point(name: str, series: Series, metric: str, index: int) -> Number:
+def point(name: str, rows: Table, metric: str, index: int = 0) -> Number:
     """One measured value with the interval of its test samples."""
-    found = series[metric]
+    found = rows[metric]
     if found.low is None or found.high is None:
         return Number(name, found.values[index])
     ends = found.low[index], found.high[index]

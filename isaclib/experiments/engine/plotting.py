@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -10,9 +10,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from isaclib.experiments.engine.results import Result, Series
 from isaclib.metrics import pareto_front
 from isaclib.signal.arrays import Sector
+
+
+class Column(Protocol):
+    """A quantity along the points of a curve."""
+
+    @property
+    def values(self) -> Sequence[float]: ...  # noqa: D102
+    @property
+    def low(self) -> Sequence[float] | None: ...  # noqa: D102
+    @property
+    def high(self) -> Sequence[float] | None: ...  # noqa: D102
+
+
+class Curve(Protocol):
+    """Points with quantities by name, such as the rows of a table."""
+
+    def __getitem__(self, name: str) -> Column: ...
+
+
+class Source(Protocol):
+    """What a figure says that its points come from, such as a result."""
+
+    @property
+    def figure(self) -> str: ...  # noqa: D102
+    @property
+    def preset(self) -> str: ...  # noqa: D102
+    @property
+    def samples(self) -> int | None: ...  # noqa: D102
+
 
 COLORS = {
     "blue": "#0072B2",
@@ -71,17 +99,14 @@ def new_figure(
     return figure, list(axes[0])
 
 
-def name_source(figure: Figure, result: Result) -> None:
+def name_source(figure: Figure, result: Source) -> None:
     """Say below a figure which preset and how many test samples its points come from.
 
     Args:
         figure: Figure to write on.
         result: What it shows.
     """
-    counts = [
-        max(q.count) for s in result.series for q in s.quantities.values() if q.count is not None
-    ]
-    samples = f", {max(counts):,} test samples a point" if counts else ""
+    samples = f", {result.samples:,} test samples a point" if result.samples else ""
     text = f"{result.figure}, preset: {result.preset}{samples}"
     figure.supxlabel(text, fontsize=7.5, color=COLORS["gray"], ha="right", x=0.99)
 
@@ -100,7 +125,7 @@ def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
 
 def plot_points(
     axes: Axes,
-    series: Series,
+    series: Curve,
     x: str,
     y: str,
     *,
@@ -186,7 +211,7 @@ def plot_ranges(
 
 def plot_front(
     axes: Axes,
-    series: Series,
+    series: Curve,
     x: str,
     y: str,
     *,
@@ -241,7 +266,7 @@ def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
 
 def annotate(
     axes: Axes,
-    series: Series,
+    series: Curve,
     x: str,
     y: str,
     *,
@@ -262,7 +287,7 @@ def annotate(
     """
     for value, name in names.items():
         if value in series[key].values:
-            i = series[key].values.index(value)
+            i = list(series[key].values).index(value)
             axes.annotate(
                 name,
                 (series[x].values[i], series[y].values[i]),
@@ -285,7 +310,7 @@ def shade_sector(axes: Axes, sector: Sector, label: str, color: str) -> None:
     axes.axvspan(sector.min_deg, sector.max_deg, color=color, alpha=0.12, lw=0, label=label)
 
 
-def spread(series: Sequence[Series], quantity: str) -> tuple[list[float], list[float], list[float]]:
+def spread(series: Sequence[Curve], quantity: str) -> tuple[list[float], list[float], list[float]]:
     """Mean, smallest and largest value of a quantity over repetitions, point by point.
 
     Args:

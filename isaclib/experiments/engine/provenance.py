@@ -1,17 +1,40 @@
-"""Where a result comes from: collected when a run ends, stored with its curves."""
+"""Where a result comes from: collected when a run ends, stored with its rows."""
 
 from __future__ import annotations
 
+import functools
 import subprocess
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 # What decides a run's numbers: the library and its pins, not the chapters or the other results.
 _CODE = ("isaclib", "pyproject.toml", "requirements.lock")
+
+
+def _created(value: str) -> str:
+    try:
+        offset = datetime.fromisoformat(value).utcoffset()
+    except ValueError:
+        offset = None
+    if offset is None or offset.total_seconds():
+        raise ValueError("a UTC time in ISO 8601 such as '2026-01-31T12:00:00+00:00'")
+    return value
+
+
+def _file(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.name or path.is_absolute() or ".." in path.parts:
+        raise ValueError("a file name inside the paper's results folder")
+    return name
+
+
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -26,46 +49,31 @@ class Provenance:
         device: ``"cpu"``, or ``"cuda"`` followed by the GPU's name.
         torch: Version of PyTorch.
         threads: Threads that PyTorch used.
-        wall_time_s: How long the run took [s], with the earlier parts of a resumed run as far as
-            they are known (not those that were killed outright).
+        wall_time_s: How long the run took [s], with what its tasks took that were finished before.
         created: When the run ended, UTC in ISO 8601.
-        weights: SHA-256 of each weights file, by its name beside the result file.
+        weights: SHA-256 of the file of trained tensors, by its name beside the result file.
         notes: Anything else worth knowing, by a short name.
     """
 
-    version: str
-    commit: str
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    version: Text
+    commit: Annotated[str, StringConstraints(pattern="^([0-9a-f]{40}|unknown)$")]
     dirty: bool
-    seed: int
-    device: str
-    torch: str
-    threads: int
-    wall_time_s: float
-    created: str
-    weights: dict[str, str] = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0)]
+    device: Text
+    torch: Text
+    threads: Annotated[int, Field(ge=1)]
+    wall_time_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    created: Annotated[str, AfterValidator(_created)]
+    weights: dict[Annotated[str, AfterValidator(_file)], Digest] = field(default_factory=dict)
+    notes: dict[Text, str] = field(default_factory=dict)
 
 
 def provenance(
-    *,
-    seed: int,
-    device: str,
-    started: float,
-    weights: Mapping[str, str] | None = None,
-    notes: Mapping[str, str] | None = None,
+    *, seed: int, device: str, wall_time_s: float, notes: dict[str, str] | None = None
 ) -> Provenance:
-    """Collect the provenance of a run that ends now.
-
-    Args:
-        seed: Seed of the run.
-        device: ``"cpu"`` or ``"cuda"``; the GPU's name is added.
-        started: Value of :func:`time.perf_counter` when the run began [s].
-        weights: SHA-256 of each weights file, by its name.
-        notes: Anything else worth knowing.
-
-    Returns:
-        The provenance; it takes a few milliseconds, for asking git.
-    """
+    """Collect the provenance of a run that ends now."""
     import torch
 
     from isaclib import __version__
@@ -80,25 +88,19 @@ def provenance(
         device=device + gpu,
         torch=torch.__version__,
         threads=torch.get_num_threads(),
-        wall_time_s=round(time.perf_counter() - started, 3),
+        wall_time_s=round(wall_time_s, 3),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        weights=dict(weights or {}),
-        notes=dict(notes or {}),
+        notes=notes or {},
     )
 
 
+@functools.cache
 def code_state(package: Path = _PACKAGE) -> tuple[str, bool]:
-    """Return the git commit of the code, and whether the code differs from it.
+    """Return the git commit of the code, and whether the library's files differ from it.
 
-    An installed copy may lie inside some unrelated repository (a virtual environment there, say),
-    so the package itself must be tracked for the repository's commit to mean anything.
-
-    Args:
-        package: Folder of the package.
-
-    Returns:
-        Commit of 40 hexadecimal digits, and whether the library's files differ from it;
-        ``("unknown", False)`` where no git repository tracks the package.
+    ``("unknown", False)`` where no git repository tracks the package: an installed copy may lie
+    inside some unrelated one (a virtual environment there, say). Asked once a process, since the
+    code that runs is the one that was imported, whatever is committed meanwhile.
     """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown", False

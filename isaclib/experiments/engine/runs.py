@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from isaclib._files import check_writable, locked, write_atomically
+from isaclib._files import check_writable, locked
 from isaclib._validation import check_nonnegative_int, check_one_of
-from isaclib.experiments.engine.figures import FigureSpec, RunContext
-from isaclib.experiments.engine.provenance import Provenance, code_state
-from isaclib.experiments.engine.result_schema import PRESETS
+from isaclib.experiments.engine.cache import Cache, Record
+from isaclib.experiments.engine.provenance import code_state, provenance
 from isaclib.experiments.engine.results import (
+    PRESETS,
     Result,
     ResultError,
     load_result,
     result_path,
     save_result,
 )
+from isaclib.experiments.engine.rows import FigureSpec, Row
 from isaclib.experiments.engine.sweep import Sweep
+from isaclib.experiments.engine.tables import Table, tabulate
+from isaclib.experiments.engine.tasks import Point, Task, content, graph, key_of
+
+if TYPE_CHECKING:
+    import torch
 
 DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One figure to run, with every argument checked.
+    """One figure to run.
 
     Attributes:
         spec: The figure.
@@ -42,17 +47,17 @@ class Request:
         seed: Seed of the run.
         device: ``"cpu"`` or ``"cuda"``.
         results: Results folder.
-        runs: Folder that holds the work folders of all runs.
-        resume: Whether to go on from what an earlier, unfinished run left.
+        runs: Folder for work in progress.
+        resume: Whether to go on from what earlier runs, and stored results, hold.
     """
 
-    spec: FigureSpec
+    spec: FigureSpec[Any]
     preset: str
     seed: int
     device: str
     results: Path
     runs: Path
-    resume: bool
+    resume: bool = True
 
     @property
     def config(self) -> Any:
@@ -60,22 +65,30 @@ class Request:
         return self.spec.presets[self.preset]
 
     @property
-    def state(self) -> Path:
-        """Work folder: another configuration, seed or device never meets these checkpoints."""
-        config = json.dumps(dataclasses.asdict(self.config), sort_keys=True)
-        digest = hashlib.sha256(config.encode()).hexdigest()[:8]
-        name = f"{self.spec.id}-{self.preset}-seed{self.seed}-{self.device}-{digest}"
-        return self.runs / name
+    def name(self) -> str:
+        """Name of this run, which no run of another configuration, seed or device has."""
+        digest = hashlib.sha256(json.dumps(content(self.config)).encode()).hexdigest()[:8]
+        return f"{self.spec.id}-{self.preset}-seed{self.seed}-{self.device}-{digest}"
+
+    def cache(self) -> Cache:
+        """Where its tasks are found; figures share it."""
+        return Cache(self.runs.resolve() / self.device, self.device, code_state()[0])
+
+    def rows(self) -> list[Row]:
+        """The figure's rows."""
+        return list(self.spec.rows(self.config, self.seed))
+
+    def trained(self) -> list[Row]:
+        """Rows whose tensors are published."""
+        return list(self.spec.trained(self.config, self.seed))
+
+    def tasks(self) -> dict[str, Task]:
+        """All tasks by their keys, with those that they need."""
+        return graph(row.task for row in (*self.rows(), *self.trained()))
 
 
 def runs_directory(results: Path, directory: Path | None = None) -> Path:
-    """Return the folder for work in progress.
-
-    Args:
-        results: Results folder.
-        directory: Folder to use. None looks at the environment variable ``ISACLIB_STATE``, then
-            takes ``runs/`` beside the results.
-    """
+    """Return the folder for work in progress: that given, ``ISACLIB_STATE``, or ``runs/``."""
     chosen = directory or os.environ.get("ISACLIB_STATE")
     return Path(chosen) if chosen else results.resolve().parent / "runs"
 
@@ -101,16 +114,14 @@ def resolve_device(device: str) -> str:
 def check_request(request: Request, overwrite: bool) -> None:
     """Find out before a run whatever would spoil it after.
 
-    Args:
-        request: What shall be run.
-        overwrite: Whether a stored result of a higher preset may be replaced.
-
     Raises:
-        ValueError: The preset or seed is not allowed, or the stored result is of a higher preset.
+        ValueError: The preset or seed is not allowed, or the stored result is of a higher preset
+            and ``overwrite`` is not given.
         OSError: A folder cannot be written.
     """
     check_one_of("preset", request.preset, tuple(request.spec.presets))
-    check_nonnegative_int("seed", request.seed)
+    if check_nonnegative_int("seed", request.seed) >= 2**63:
+        raise ValueError(f"seed must be an integer >= 0 and < 2**63, got {request.seed}")
     check_writable("results", result_path(request.spec.id, request.results).parent)
     check_writable("state", request.runs)
     try:
@@ -125,138 +136,116 @@ def check_request(request: Request, overwrite: bool) -> None:
         )
 
 
+def forget(requests: Iterable[Request]) -> None:
+    """Remove what earlier runs of these figures computed, where they are not to be resumed."""
+    for request in requests:
+        if not request.resume:
+            for task in request.tasks().values():
+                request.cache().forget(task)
+
+
 def run(request: Request, sweep: Sweep) -> Path:
     """Run a figure and store its result.
-
-    Args:
-        request: What to run, checked by :func:`check_request`.
-        sweep: Runs the tasks.
 
     Returns:
         Path of the result file.
 
     Raises:
-        ValueError: Another process works on the same run, or the figure's function gave a result
-            that is not valid.
+        ValueError: Another process works on the same run, or the rows are not valid.
         TaskError: A task failed.
         OSError: Something could not be written.
     """
+    started = time.perf_counter()
     request.runs.mkdir(parents=True, exist_ok=True)
-    lock = request.runs / f".{request.state.name}.lock"
-    with locked(lock) as free:
+    with locked(request.runs / f".{request.name}.lock") as free:
         if not free:
             raise ValueError(
-                f"state must be a folder that no other run works in, got {request.state}"
+                f"state must be a folder where this figure is not running already, got "
+                f"{request.runs}, where {request.name} is"
             )
-        with _work_folder(request) as begun:
-            result = request.spec.run(_context(request, sweep))
-            _check_answer(result, request)
-            source = _whole_run(result.provenance, begun)
-            result = dataclasses.replace(result, provenance=source)
-            return save_result(result, request.results, staged=request.state)
+        cache, tasks = request.cache(), request.tasks()
+        if request.resume:
+            _take_stored(request, cache, tasks)
+        before = {key: record for key, task in tasks.items() if (record := cache.read(task))}
+        _tell_resumed(request, tasks, before)
+        records = sweep.run(tasks.values(), cache)
+        earlier_s = sum(record.elapsed_s or 0.0 for record in before.values())
+        wall_time_s = time.perf_counter() - started + earlier_s
+        return _publish(request, records, wall_time_s)
 
 
-def _context(request: Request, sweep: Sweep) -> RunContext:
-    return RunContext(
-        figure=request.spec.id,
-        preset=request.preset,
-        config=request.config,
-        seed=request.seed,
-        device=request.device,
-        results=request.results,
-        state=request.state,
-        sweep=sweep,
+def _take_stored(request: Request, cache: Cache, tasks: Mapping[str, Task]) -> None:
+    """Fill the cache from stored results: what they trained, and points of figures built on."""
+    for figure in (request.spec.id, *request.spec.builds_on):
+        try:
+            result = load_result(figure, request.results)
+        except ResultError:
+            continue
+        own = result.provenance
+        found = result.outcomes(measured=figure != request.spec.id)
+        for key in set(found) & set(tasks):
+            task = tasks[key]
+            if cache.read(task) is None and task.chosen(found[key]) is not None:
+                cache.write(task, Record(found[key], own.commit, None, figure))
+
+
+def _tell_resumed(
+    request: Request, tasks: Mapping[str, Task], before: Mapping[str, Record]
+) -> None:
+    """Say how much is there already, and whether other code computed it."""
+    if not before:
+        return
+    sources = sorted({record.source for record in before.values() if record.source})
+    commits = _others(before.values())
+    print(
+        f"isaclib: {len(before)} of {len(tasks)} tasks are finished already in {request.runs}"
+        f"{', some by ' + ', '.join(sources) if sources else ''}"
+        f"{', some at commit ' + ', '.join(c[:7] for c in commits) if commits else ''}; "
+        "use --no-resume to start afresh",
+        file=sys.stderr,
     )
 
 
-def _check_answer(result: Result, request: Request) -> None:
-    """Check that a figure's function gave the result that it was asked for."""
-    asked = (request.spec.id, request.preset)
-    if (result.figure, result.preset) != asked:
-        raise ValueError(
-            f"the run of {asked[0]} must give a result with figure and preset {asked}, got "
-            f"{(result.figure, result.preset)}"
-        )
+def _others(records: Collection[Record]) -> Counter[str]:
+    """Commits of other code than that which runs, and how many tasks it ran."""
+    return Counter(r.commit for r in records if r.commit != code_state()[0])
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """How a run stood when this process took it up.
-
-    Attributes:
-        earlier_s: Time that earlier parts of it took [s].
-        first_commit: Commit at which the first part was begun.
-        commit: Commit of the code that runs now.
-        dirty: Whether that code differs from its commit.
-    """
-
-    earlier_s: float
-    first_commit: str
-    commit: str
-    dirty: bool
-
-
-def _whole_run(source: Provenance, begun: _Begun) -> Provenance:
-    """Correct a provenance, which was collected at the end, for what was so from the beginning.
-
-    The code that ran is the one that was imported at the start, whatever was committed meanwhile.
-    """
-    notes = dict(source.notes)
-    if begun.first_commit != begun.commit:
-        notes["begun at commit"] = begun.first_commit
-    return dataclasses.replace(
-        source,
-        wall_time_s=round(source.wall_time_s + begun.earlier_s, 3),
-        commit=begun.commit,
-        dirty=begun.dirty,
-        notes=notes,
+def _publish(request: Request, records: Mapping[str, Record], wall_time_s: float) -> Path:
+    """Put the tasks' outcomes in rows and store them."""
+    spec, trained = request.spec, request.trained()
+    notes = {k: v for record in records.values() for k, v in record.outcome.notes.items()}
+    for figure in sorted({r.source for r in records.values() if r.source}):
+        taken = [record for record in records.values() if record.source == figure]
+        notes[f"{len(taken)} tasks of {figure}"] = f"commit {taken[0].commit}"
+    for commit, count in _others([r for r in records.values() if not r.source]).items():
+        notes[f"{count} tasks at another commit"] = commit
+    source = provenance(
+        seed=request.seed, device=request.device, wall_time_s=wall_time_s, notes=notes
     )
+    measured = []
+    for row in request.rows():
+        key = key_of(row.task)
+        points = records[key].outcome.points
+        measured += [(row.at, point, key if len(points) == 1 else None) for point in points]
+    config = json.loads(json.dumps(dataclasses.asdict(request.config)))
+    result = Result(
+        figure=spec.id,
+        preset=request.preset,  # type: ignore[arg-type]  # checked by check_request
+        config=config,
+        rows=tabulate(measured, spec.units),
+        provenance=source,
+        trained=trained_table(trained) if trained else None,
+    )
+    tensors: dict[str, torch.Tensor] = {}
+    for row in trained:
+        key = key_of(row.task)
+        # Whatever else was asked of a training that figures share, and is in the cache.
+        outcome = row.task.chosen(records[key].outcome)
+        tensors |= {f"{key}/{name}": t for name, t in (outcome.tensors if outcome else {}).items()}
+    return save_result(result, tensors, request.results)
 
 
-@contextlib.contextmanager
-def _work_folder(request: Request) -> Iterator[_Begun]:
-    """Prepare the work folder, and keep account there of the time spent on the run."""
-    journal = request.state / "run.json"
-    entry = _read_journal(journal)
-    # Only a folder with our journal is ours to delete.
-    if entry is not None and not request.resume:
-        shutil.rmtree(request.state)
-        entry = None
-    commit, dirty = code_state()
-    if entry is None:
-        begun = _Begun(0.0, commit, commit, dirty)
-    else:
-        begun = _Begun(entry["elapsed_s"], entry["commit"], commit, dirty)
-        _tell_resumed(request, begun)
-    _write_journal(journal, begun, 0.0)
-    started = time.perf_counter()
-    try:
-        yield begun
-    finally:
-        # On a full disk the reason that stopped the run is the one to report.
-        with contextlib.suppress(OSError):
-            _write_journal(journal, begun, time.perf_counter() - started)
-
-
-def _tell_resumed(request: Request, begun: _Begun) -> None:
-    print(f"isaclib: going on from what is in {request.state}", file=sys.stderr)
-    if begun.first_commit != begun.commit:
-        print(
-            f"isaclib: that run was begun at commit {begun.first_commit[:7]}, the code is at "
-            f"{begun.commit[:7]} now; use --no-resume to start afresh",
-            file=sys.stderr,
-        )
-
-
-def _read_journal(path: Path) -> dict[str, Any] | None:
-    """Return the journal of an earlier part of the run, or None where there is no whole one."""
-    try:
-        entry = json.loads(path.read_bytes())
-        return {"commit": str(entry["commit"]), "elapsed_s": max(0.0, float(entry["elapsed_s"]))}
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _write_journal(path: Path, begun: _Begun, spent_s: float) -> None:
-    entry = {"commit": begun.first_commit, "elapsed_s": round(begun.earlier_s + spent_s, 3)}
-    write_atomically(path, json.dumps(entry).encode())
+def trained_table(rows: Iterable[Row]) -> Table:
+    """Coordinates of trained tensors, and the keys of the tasks that trained them."""
+    return tabulate([(row.at, Point({}), key_of(row.task)) for row in rows], {})

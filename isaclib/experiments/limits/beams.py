@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from isaclib.experiments.engine.assembly import with_tuples
-from isaclib.experiments.engine.results import Result, Series
+from isaclib.experiments.engine.results import Result as StoredRows
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p1.config import Scenario as P1Scenario
 from isaclib.experiments.p1.tasks import baseline_transceiver
 from isaclib.experiments.p2.config import Scenario as P2Scenario
 from isaclib.experiments.p3.scenario import Scenario as P3Scenario
+from isaclib.experiments.series.assembly import with_tuples
+from isaclib.experiments.series.results import Quantity, Result, Series
 from isaclib.learning.networks import load_parameters
 from isaclib.signal.modulation import qam
 from isaclib.systems.sector_networks.model import SectorAutoencoder, SectorTransceiver
@@ -125,19 +126,29 @@ def _learned(
 
 
 def p3_systems(
-    scenario: P3Scenario, true: torch.Tensor, weights: Weights, draw: int
+    scenario: P3Scenario, true: torch.Tensor, fig3: StoredRows, array: int
 ) -> list[System]:
     """Systems of P3 Fig. 3 at the end of their trainings, with the beam on the radar alone."""
-    assumed = {"known": (0, true), "unknown": (0, scenario.nominal())}
+    assumed = {"known": true, "unknown": scenario.nominal()}
     for order in ("SL", "UL", "SL+UL"):
-        history = weights[f"{order}/{draw}"]
-        assumed[order] = (len(history) - 1, history[-1])
+        assumed[order] = fig3.tensors(system=order, array=array)["spacings"][-1]
     found = []
-    for name, (index, spacing) in assumed.items():
+    for name, spacing in assumed.items():
         transceiver = scenario.transceiver(spacing)
         beam, symbols = transceiver.beam(), transceiver.symbols
-        found.append(System(f"{name}/{draw}", index, 1.0, beam, symbols))
+        last = len(fig3.where(system=name, array=array)) - 1
+        found.append(System(f"{name}/{array}", last, 1.0, beam, symbols))
     return found
+
+
+def p3_series(result: StoredRows, system: str, array: int) -> Series:
+    """Rows of a system of P3 as a series, until the limits are ported to the engine."""
+    rows = result.where(system=system, array=array)
+    quantities = {
+        name: Quantity(name, q.values, q.low, q.high, [n or 0 for n in q.count or ()], q.unit)
+        for name, q in rows.quantities.items()
+    }
+    return Series(f"{system}/{array}", quantities)
 
 
 def only(systems: list[System], parameter: float) -> list[System]:

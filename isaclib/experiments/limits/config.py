@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from isaclib.experiments.p1.config import Test
+from isaclib.experiments.engine.tasks import Test
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from isaclib.experiments.engine.results import Result, Series
+from isaclib.experiments.series.results import Series
 from isaclib.metrics import pareto_front
 
-Load = Callable[[str], Result]
+Load = Callable[[str], Any]
 
 ARRAYS = range(3)
 """Arrays that P2's and P3's means are over."""
@@ -193,10 +194,10 @@ def _p3(load: Load) -> Scene:
         label: _mean(_measured(limits[f"{kind}/{n}"]) for n in ARRAYS)
         for label, kind in kinds.items()
     }
-    counts = learning["calibration/0"]["samples"].values
+    likely = learning.where(system="maximum likelihood", samples=LABELLED)
     systems[f"maximum likelihood, {LABELLED} labelled echoes"] = _mean(
-        Point(*(series[q].values[counts.index(LABELLED)] for q in ("p_md", "position")))
-        for series in (learning[f"calibration/{n}"] for n in ARRAYS)
+        Point(*(rows[q].value for q in ("p_md", "position")))
+        for rows in (likely.where(array=n) for n in ARRAYS)
     )
     return Scene(
         "P3",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from isaclib.experiments.engine.drawing import LABELS
+from isaclib.experiments.engine.panels import LABELS as PANEL_LABELS
 from isaclib.experiments.engine.plotting import (
     COLORS,
     legend_above,
@@ -15,9 +15,9 @@ from isaclib.experiments.engine.plotting import (
     plot_points,
     style,
 )
-from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.limits.runs import FRONT
-from isaclib.experiments.p3.drawing import P3_LABELS
+from isaclib.experiments.series.drawing import LABELS
+from isaclib.experiments.series.results import Result, Series
 from isaclib.metrics import pareto_front
 
 BEST = "best receiver, best beam"
@@ -54,7 +54,7 @@ def draw_p3(result: Result) -> Figure:
         "SL/0/joint": (COLORS["blue"], "o", "SL, all iterations"),
         "SL+UL/0/joint": (COLORS["green"], "^", "SSL"),
     }
-    return _draw(result, looks, P3_LABELS["position"])
+    return _draw(result, looks, PANEL_LABELS["position"])
 
 
 def _draw(result: Result, looks: Mapping[str, Look], error: str) -> Figure:

@@ -1,9 +1,9 @@
 """What no receiver, and no beam, can beat, beside the figures of P1, P2 and P3."""
 
-from isaclib.experiments.engine.figures import FigureSpec
 from isaclib.experiments.limits import drawing
 from isaclib.experiments.limits.config import MAP_PRESETS, SINGLE_CARRIER_PRESETS
 from isaclib.experiments.limits.runs import run_p1, run_p2, run_p3
+from isaclib.experiments.series.figures import FigureSpec
 
 FIGURES = [
     FigureSpec(

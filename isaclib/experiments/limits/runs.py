@@ -7,18 +7,8 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments.engine.assembly import (
-    finished,
-    folder_name,
-    measurement_data,
-    metric_series,
-    stored_sibling,
-    stored_weights,
-    with_tuples,
-)
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Quantity, Result, Series, save_weights
-from isaclib.experiments.engine.sweep import Task
+from isaclib.experiments.engine.results import Result as StoredRows
+from isaclib.experiments.engine.results import load_result as load_rows
 from isaclib.experiments.limits.beams import (
     System,
     only,
@@ -26,6 +16,7 @@ from isaclib.experiments.limits.beams import (
     p2_positions,
     p2_scenario,
     p2_systems,
+    p3_series,
     p3_systems,
 )
 from isaclib.experiments.limits.tasks import (
@@ -38,6 +29,18 @@ from isaclib.experiments.limits.tasks import (
 from isaclib.experiments.p1.config import Scenario as P1Scenario
 from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.experiments.p3.scenario import Scenario as P3Scenario
+from isaclib.experiments.series.assembly import (
+    finished,
+    folder_name,
+    measurement_data,
+    metric_series,
+    stored_sibling,
+    stored_weights,
+    with_tuples,
+)
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Quantity, Result, Series, save_weights
+from isaclib.experiments.series.sweep import Task
 from isaclib.signal.modulation import qam
 from isaclib.signal.noise import gain_variance
 from isaclib.signal.spacings import spacing_positions
@@ -148,31 +151,41 @@ def run_p3(context: RunContext) -> Result:
         joint beams, under names that end in ``/joint``.
     """
     started = time.perf_counter()
-    stored, joint = (stored_sibling(context, f"p3-{figure}") for figure in ("fig3", "fig5"))
+    stored, joint = (_p3_result(context, f"p3-{figure}") for figure in ("fig3", "fig5"))
     scenario = P3Scenario(**with_tuples(stored.config["scenario"]))
-    weights = stored_weights(context, stored)
     seed, energy = stored.provenance.seed, scenario.num_antennas * scenario.subcarriers
     places, cases = [], []
     for draw in range(context.config.draws):
         true = scenario.spacings(draw, seed)
-        level = stored[f"known/{draw}"]["threshold"].values[0] ** 2 / energy
+        threshold = stored.where(system="known", array=draw)["threshold"].value
+        level = threshold**2 / energy
         payload = {"scenario": asdict(scenario), "draw": draw, "seed": seed}
         criteria = _scene_data(scenario, spacing_positions(true), level)
         criteria["radar_snr"] = gain_variance(scenario.snr_r_db)
         place = Place(draw, payload, criteria)
         places.append(place)
         cases += [
-            Case(s.name, s, place, stored[s.name])
-            for s in p3_systems(scenario, true, weights, draw)
+            Case(s.name, s, place, p3_series(stored, s.name.partition("/")[0], draw))
+            for s in p3_systems(scenario, true, stored, draw)
         ]
     fronts = _fronts(context, places)
-    measured = [
-        _measured_series(f"{s.name}/joint", s, range(len(s)))
-        for s in joint.series
-        if s.name.endswith("/0")
-    ]
+    first = [p3_series(joint, str(system), 0) for system in joint.rows.split("system")]
+    measured = [_measured_series(f"{s.name}/joint", s, range(len(s))) for s in first]
     series = _limits(context, fronts, cases, measure_map_beam_limit)
     return _finished(context, started, [*series, *measured], fronts, [stored, joint])
+
+
+def _p3_result(context: RunContext, figure: str) -> StoredRows:
+    """Stored result of P3, at the preset and seed of this run."""
+    stored = load_rows(figure, context.results)
+    found = (stored.preset, stored.provenance.seed)
+    if found != (context.preset, context.seed):
+        raise ValueError(
+            f"{context.figure} needs {figure} at the preset {context.preset!r} and seed "
+            f"{context.seed}, got {found[0]!r} and {found[1]}: run `isaclib run {figure} --preset "
+            f"{context.preset} --seed {context.seed}` first"
+        )
+    return stored
 
 
 def _scene_data(
@@ -249,7 +262,7 @@ def _finished(
     started: float,
     series: list[Series],
     fronts: Fronts,
-    siblings: Sequence[Result],
+    siblings: Sequence[Result | StoredRows],
 ) -> Result:
     """The result, with the best beams as its weights."""
     beams = {

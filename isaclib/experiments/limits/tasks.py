@@ -1,6 +1,6 @@
 """The independent pieces of the limits: the front of all beams, and the limit of one beam.
 
-Each function is a task of a :class:`~isaclib.experiments.engine.sweep.Sweep`: JSON data in and out.
+Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
 """
 
 import math
@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from isaclib.channels.narrowband import RadarChannel
-from isaclib.experiments.engine.assembly import with_tuples
 from isaclib.experiments.p3.scenario import Scenario
+from isaclib.experiments.series.assembly import with_tuples
 from isaclib.limits.beams import ParetoBeam, certificate, errors_certificate, pareto_beams
 from isaclib.limits.error_rates import BeamCriteria, known_place_level
 from isaclib.signal.arrays import Sector

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isaclib.experiments.engine.assembly import (
+from isaclib.experiments.p1.config import Impairment, Training
+from isaclib.experiments.p1.tasks import train_and_measure
+from isaclib.experiments.series.assembly import (
     collect_weights,
     folder_name,
     measurement_data,
     metric_series,
 )
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Series
-from isaclib.experiments.engine.sweep import Task
-from isaclib.experiments.p1.config import Impairment, Training
-from isaclib.experiments.p1.tasks import train_and_measure
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Series
+from isaclib.experiments.series.sweep import Task
 from isaclib.systems.autoencoder.model import SEQUENTIAL, Stage
 from isaclib.systems.autoencoder.training import TrainingPlan
 

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from isaclib.experiments.engine.claims import Number, Status, Verdict
-from isaclib.experiments.engine.criteria import (
+from isaclib.experiments.series.criteria import (
     CLOSE_P_D,
     CLOSE_RMSE,
     MOST,
@@ -18,7 +18,7 @@ from isaclib.experiments.engine.criteria import (
     median,
     status_of,
 )
-from isaclib.experiments.engine.results import Result, Series
+from isaclib.experiments.series.results import Result, Series
 
 
 def learned(result: Result, prefix: str) -> list[Series]:

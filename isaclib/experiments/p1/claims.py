@@ -1,7 +1,5 @@
 """P1's claims, in words; :mod:`isaclib.experiments.p1.checks` has their criteria in code."""
 
-from isaclib.experiments.engine.claims import Claim
-from isaclib.experiments.engine.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 from isaclib.experiments.p1.checks import (
     check_comm_end,
     check_impairments,
@@ -13,6 +11,8 @@ from isaclib.experiments.p1.checks import (
     check_uncertainty_monotone,
     check_uncertainty_under,
 )
+from isaclib.experiments.series.claims import Claim
+from isaclib.experiments.series.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 
 CLAIMS = [
     Claim(

@@ -7,6 +7,7 @@ import torch
 
 from isaclib._validation import check_one_of
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.experiments.engine.tasks import Test
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import step_generator
 from isaclib.signal.spacings import impaired_positions
@@ -154,19 +155,6 @@ class Training:
     learning_rate: float = 0.01
     angle_unit: AngleUnit = "deg"
     repetitions: int = 1
-
-
-@dataclass(frozen=True)
-class Test:
-    """How everything is measured.
-
-    Attributes:
-        samples: Test samples a point and hypothesis.
-        block: Samples drawn from one generator.
-    """
-
-    samples: int = 1_000_000
-    block: int = 10_000
 
 
 @dataclass(frozen=True)

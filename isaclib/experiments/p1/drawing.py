@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from isaclib.experiments.engine.drawing import LABELS, MARKERS, WEIGHT, named, tradeoff_axes
 from isaclib.experiments.engine.plotting import (
     COLORS,
     annotate,
@@ -21,7 +20,8 @@ from isaclib.experiments.engine.plotting import (
     spread,
     style,
 )
-from isaclib.experiments.engine.results import Result
+from isaclib.experiments.series.drawing import LABELS, MARKERS, WEIGHT, named, tradeoff_axes
+from isaclib.experiments.series.results import Result
 from isaclib.signal.arrays import Sector
 
 MODEL_BASED = "model-based"

@@ -1,6 +1,5 @@
 """P1, "End-to-End Learning for Integrated Sensing and Communication": the list of its figures."""
 
-from isaclib.experiments.engine.figures import FigureSpec
 from isaclib.experiments.p1 import drawing
 from isaclib.experiments.p1.config import (
     IMPAIRED_PRESETS,
@@ -18,6 +17,7 @@ from isaclib.experiments.p1.runs import (
     run_tradeoff,
     run_uncertainty,
 )
+from isaclib.experiments.series.figures import FigureSpec
 
 FIGURES = [
     FigureSpec(

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from isaclib.channels.narrowband import RadarChannel, target_echo
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Quantity, Series
 from isaclib.experiments.p1.config import MaprtConfig, Scenario
 from isaclib.experiments.p1.tasks import baseline_transceiver
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Quantity, Series
 from isaclib.metrics import wilson
 from isaclib.receivers.ratio_test import log_map_ratio, maprt, threshold
 from isaclib.signal.noise import NOISE_POWER, gain_variance, step_generator

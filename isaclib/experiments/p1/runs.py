@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import torch
 
-from isaclib.experiments.engine.assembly import finished, stored_sibling, stored_weights
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Quantity, Result, Series
-from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p1.assembly import Curve, baseline_task, point_series, run_curves
 from isaclib.experiments.p1.config import Impairment, Scenario, SpacingReading
 from isaclib.experiments.p1.maprt import maprt_series
 from isaclib.experiments.p1.tasks import measure_baselines
+from isaclib.experiments.series.assembly import finished, stored_sibling, stored_weights
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Quantity, Result, Series
+from isaclib.experiments.series.sweep import Task
 from isaclib.signal.arrays import beampattern
 from isaclib.signal.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 

@@ -1,6 +1,6 @@
 """The independent pieces of P1's sweeps: train and measure one autoencoder, measure baselines.
 
-Each function is a task of a :class:`~isaclib.experiments.engine.sweep.Sweep`: JSON data in and out.
+Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
 """
 
 import math
@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments.engine.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.engine.results import save_weights
 from isaclib.experiments.p1.config import Impairment, Scenario
+from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
+from isaclib.experiments.series.results import save_weights
 from isaclib.signal.beamforming import combine_beams, least_squares_beam
 from isaclib.signal.modulation import qam
 from isaclib.systems.autoencoder.model import Autoencoder

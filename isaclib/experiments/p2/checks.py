@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from isaclib.experiments.engine.claims import Number, Verdict
-from isaclib.experiments.engine.criteria import (
+from isaclib.experiments.p2.config import IMPAIRED_PRESETS
+from isaclib.experiments.series.criteria import (
     CLOSE_P_D,
     CLOSE_RMSE,
     MOST,
@@ -20,8 +21,7 @@ from isaclib.experiments.engine.criteria import (
     median,
     status_of,
 )
-from isaclib.experiments.engine.results import Result, Series
-from isaclib.experiments.p2.config import IMPAIRED_PRESETS
+from isaclib.experiments.series.results import Result, Series
 from isaclib.learning.networks import count_parameters
 from isaclib.systems.sector_networks.model import SENSING, SectorAutoencoder
 from isaclib.systems.steering_matrix.model import ModelDriven

@@ -1,7 +1,5 @@
 """P2's claims, in words; :mod:`isaclib.experiments.p2.checks` has their criteria in code."""
 
-from isaclib.experiments.engine.claims import Claim
-from isaclib.experiments.engine.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 from isaclib.experiments.p2.checks import (
     ALMOST,
     check_generalise,
@@ -11,6 +9,8 @@ from isaclib.experiments.p2.checks import (
     check_nn_edge,
     check_parameters,
 )
+from isaclib.experiments.series.claims import Claim
+from isaclib.experiments.series.criteria import CLOSE_P_D, CLOSE_RMSE, MOST
 
 CLOSE = f"at most {CLOSE_P_D} above in P_md and at most {CLOSE_RMSE} times in RMSE"
 

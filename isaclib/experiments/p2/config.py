@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from isaclib._validation import check_one_of
+from isaclib.experiments.engine.tasks import Test
 from isaclib.experiments.p1 import config as p1_config
-from isaclib.experiments.p1.config import Impairment, Test
+from isaclib.experiments.p1.config import Impairment
 from isaclib.learning.losses import AngleUnit
 from isaclib.receivers.softmax import Reading
 from isaclib.signal.arrays import element_positions

@@ -7,7 +7,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from isaclib.experiments.engine.drawing import LABELS, WEIGHT, named, tradeoff_axes
 from isaclib.experiments.engine.plotting import (
     COLORS,
     annotate,
@@ -20,8 +19,9 @@ from isaclib.experiments.engine.plotting import (
     spread,
     style,
 )
-from isaclib.experiments.engine.results import Result
 from isaclib.experiments.p2.runs import FIRST_STEP, UNSEEN
+from isaclib.experiments.series.drawing import LABELS, WEIGHT, named, tradeoff_axes
+from isaclib.experiments.series.results import Result
 
 PANELS = ("p_md", "rmse_deg")
 

@@ -1,9 +1,9 @@
 """P2, "Model-Driven End-to-End Learning for ISAC": the list of its figures."""
 
-from isaclib.experiments.engine.figures import FigureSpec
 from isaclib.experiments.p2 import drawing
 from isaclib.experiments.p2.config import IDEAL_PRESETS, IMPAIRED_PRESETS, READINGS_PRESETS
 from isaclib.experiments.p2.runs import run_ideal, run_impaired, run_readings, run_unseen
+from isaclib.experiments.series.figures import FigureSpec
 
 FIGURES = [
     FigureSpec(

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isaclib.experiments.engine.assembly import (
+from isaclib.experiments.p1.config import Impairment
+from isaclib.experiments.p2.config import ImpairedConfig, MatrixTraining, NetworkTraining
+from isaclib.experiments.p2.tasks import measure_baseline, train_matrix, train_networks
+from isaclib.experiments.series.assembly import (
     collect_weights,
     finished,
     folder_name,
@@ -14,12 +17,9 @@ from isaclib.experiments.engine.assembly import (
     metric_series,
     stored_sibling,
 )
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Result, Series
-from isaclib.experiments.engine.sweep import Task
-from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p2.config import ImpairedConfig, MatrixTraining, NetworkTraining
-from isaclib.experiments.p2.tasks import measure_baseline, train_matrix, train_networks
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Result, Series
+from isaclib.experiments.series.sweep import Task
 
 METRICS = {"ser": "1", "p_md": "1", "p_fa": "1", "rmse_deg": "deg", "threshold": "1"}
 """Measured quantities of a point, with their units."""

@@ -1,6 +1,6 @@
 """The independent pieces of P2's sweeps: train and measure, or measure baselines.
 
-Each function is a task of a :class:`~isaclib.experiments.engine.sweep.Sweep`: JSON data in and out.
+Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
 What a system does is measured for several target sectors, since P2 trains for all sectors at once.
 """
 
@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments.engine.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.engine.results import save_weights
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p1.tasks import baseline_records, performance_record
 from isaclib.experiments.p2.config import Scenario
+from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
+from isaclib.experiments.series.results import save_weights
 from isaclib.signal.arrays import Sector
 from isaclib.signal.modulation import qam
 from isaclib.signal.sectors import RandomSectors

@@ -15,6 +15,9 @@ from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.systems.spacings.model import ArrayTransceiver
 from isaclib.systems.spacings.training import Scene
 
+Array = int
+"""Which array: index of the draw of its spacings."""
+
 Receiver = Literal["learned", "baseline"]
 """Which grid a sensing receiver searches: that of Algorithm 1, or that of Eq. (10)."""
 
@@ -72,11 +75,11 @@ class Scenario:
         """Where the communication receiver can be."""
         return Sector(*self.receiver_sector_deg)
 
-    def spacings(self, draw: int, seed: int) -> torch.Tensor:
+    def spacings(self, array: Array, seed: int) -> torch.Tensor:
         """True spacings of one of the arrays.
 
         Args:
-            draw: Index of the array.
+            array: Which.
             seed: Seed of the run.
 
         Returns:
@@ -86,7 +89,7 @@ class Scenario:
             self.num_antennas,
             self.std_wavelengths,
             ordered=self.ordered,
-            generator=step_generator(seed, "impairment/spacings", draw),
+            generator=step_generator(seed, "impairment/spacings", array),
         )
 
     def nominal(self) -> torch.Tensor:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isaclib.experiments.engine.assembly import folder_name, metric_series, stored_sibling
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Quantity, Result, Series
-from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p4.config import Point, Training
 from isaclib.experiments.p4.tasks import METRICS, train_and_measure
+from isaclib.experiments.series.assembly import folder_name, metric_series, stored_sibling
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Quantity, Result, Series
+from isaclib.experiments.series.sweep import Task
 from isaclib.systems.semantic.training import TaskWeights
 
 EARLY = "/early"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from isaclib.experiments.engine.claims import Number, Verdict
-from isaclib.experiments.engine.criteria import MOST, point, status_of
-from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.p4.assembly import record_at
 from isaclib.experiments.p4.config import FADINGS
+from isaclib.experiments.series.criteria import MOST, point, status_of
+from isaclib.experiments.series.results import Result, Series
 
 NAMES = {"awgn": "AWGN", "rayleigh": "Rayleigh"}
 

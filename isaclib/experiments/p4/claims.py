@@ -1,7 +1,5 @@
 """P4's claims, in words; :mod:`isaclib.experiments.p4.checks` has their criteria in code."""
 
-from isaclib.experiments.engine.claims import Claim
-from isaclib.experiments.engine.criteria import MOST
 from isaclib.experiments.p4.checks import (
     FALL,
     FAR_LOSS,
@@ -21,6 +19,8 @@ from isaclib.experiments.p4.checks import (
     check_snr,
     check_weights,
 )
+from isaclib.experiments.series.claims import Claim
+from isaclib.experiments.series.criteria import MOST
 
 STEADY = (
     f"In at least {MOST:.0%} of the steps the loss does not rise by more than {LEVEL_LOSS - 1:.0%} "

@@ -9,8 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, MaxNLocator, NullLocator
 
-from isaclib.experiments.engine.assembly import metric_series
-from isaclib.experiments.engine.drawing import named
 from isaclib.experiments.engine.plotting import (
     COLORS,
     legend_above,
@@ -21,9 +19,11 @@ from isaclib.experiments.engine.plotting import (
     plot_ranges,
     style,
 )
-from isaclib.experiments.engine.results import Result, Series
 from isaclib.experiments.p4.assembly import EARLY, record_at
 from isaclib.experiments.p4.config import FADINGS
+from isaclib.experiments.series.assembly import metric_series
+from isaclib.experiments.series.drawing import named
+from isaclib.experiments.series.results import Result, Series
 
 LABELS = {
     "mse": "reconstruction loss, MSE",

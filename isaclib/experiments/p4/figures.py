@@ -1,6 +1,5 @@
 """P4, "Joint Sensing and Semantic Communications": the list of its figures."""
 
-from isaclib.experiments.engine.figures import FigureSpec
 from isaclib.experiments.p4 import drawing
 from isaclib.experiments.p4.config import (
     CHOICES_PRESETS,
@@ -9,6 +8,7 @@ from isaclib.experiments.p4.config import (
     WEIGHTS_PRESETS,
 )
 from isaclib.experiments.p4.runs import run_choices, run_semantic, run_sweeps, run_weights
+from isaclib.experiments.series.figures import FigureSpec
 
 FIGURES = [
     FigureSpec(

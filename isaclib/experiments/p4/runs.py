@@ -7,15 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from isaclib.channels.codes import Fading
-from isaclib.experiments.engine.assembly import (
-    collect_weights,
-    finished,
-    folder_name,
-    metric_series,
-)
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import Result, Series
-from isaclib.experiments.engine.sweep import Task
 from isaclib.experiments.p4.assembly import (
     EARLY,
     Outcome,
@@ -32,6 +23,15 @@ from isaclib.experiments.p4.assembly import (
 )
 from isaclib.experiments.p4.config import FADINGS, TEN_CLASSES, THREE_TASKS, Point
 from isaclib.experiments.p4.tasks import METRICS, measure_linear
+from isaclib.experiments.series.assembly import (
+    collect_weights,
+    finished,
+    folder_name,
+    metric_series,
+)
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import Result, Series
+from isaclib.experiments.series.sweep import Task
 from isaclib.systems.semantic.training import TaskWeights
 
 LITERAL = 16 / 17

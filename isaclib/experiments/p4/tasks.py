@@ -1,6 +1,6 @@
 """The independent pieces of P4's sweeps: train a system and measure it, or measure a linear code.
 
-Each function is a task of a :class:`~isaclib.experiments.engine.sweep.Sweep`: JSON data in and out.
+Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
 """
 
 import copy
@@ -17,9 +17,9 @@ from isaclib._files import write_atomically
 from isaclib._progress import share
 from isaclib.channels.codes import CodeChannel
 from isaclib.data.images import ImageData
-from isaclib.experiments.engine.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.engine.results import save_weights
 from isaclib.experiments.p4.config import Images, Point, Training
+from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
+from isaclib.experiments.series.results import save_weights
 from isaclib.metrics import Estimate, Mean, psnr_db
 from isaclib.receivers.linear_codes import LinearCode, principal_components
 from isaclib.signal.noise import step_generator

@@ -1,37 +1,38 @@
 import contextlib
 import errno
 import os
-import resource
-import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import stored_results
 import torch
 from stored_results import (
     FIGURE,
-    SOURCE,
     a_result,
     break_by_emptying,
     break_by_truncating,
     everything_below,
+    trained,
 )
 
 from isaclib import _files
-from isaclib.experiments.engine.provenance import code_state
+from isaclib.experiments.engine.provenance import code_state, provenance
 from isaclib.experiments.engine.results import (
     ResultError,
     load_result,
-    load_weights,
-    provenance,
+    load_tensors,
     results_directory,
     save_result,
-    save_weights,
+    tensor_bytes,
 )
+
+SUPPORT = Path(stored_results.__file__).parent
+ROOT = SUPPORT.parents[1]
 
 
 def fail_with(code):
@@ -43,11 +44,11 @@ def fail_with(code):
 
 @pytest.mark.parametrize("call", ["fsync", "replace", "open"])
 def test_a_full_disk_keeps_the_old_result_and_leaves_nothing_behind(tmp_path, monkeypatch, call):
-    path = save_result(a_result(), tmp_path)
+    path = save_result(a_result(), {}, tmp_path)
     before = everything_below(tmp_path)
     monkeypatch.setattr(_files.os, call, fail_with(errno.ENOSPC))
     with pytest.raises(OSError, match=r"cannot write .*: No space left on device; .* unchanged"):
-        save_result(a_result(preset="paper"), tmp_path)
+        save_result(a_result(preset="paper"), {}, tmp_path)
     monkeypatch.undo()
     assert everything_below(tmp_path) == before
     assert load_result(FIGURE, tmp_path).preset == "desk"
@@ -57,7 +58,7 @@ def test_a_full_disk_keeps_the_old_result_and_leaves_nothing_behind(tmp_path, mo
 def test_a_folder_below_a_regular_file_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot write .*Not a directory; nothing was written"):
-        save_result(a_result(), tmp_path / "file" / "results")
+        save_result(a_result(), {}, tmp_path / "file" / "results")
     assert (tmp_path / "file").read_text() == ""
 
 
@@ -67,51 +68,24 @@ def test_an_interruption_while_writing_leaves_nothing_behind(tmp_path, monkeypat
 
     monkeypatch.setattr(_files.os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        save_result(a_result(), tmp_path)
+        save_result(a_result(), {}, tmp_path)
     assert everything_below(tmp_path) == {}
 
 
-def test_a_file_size_limit_of_the_system_is_a_clear_error(tmp_path):
-    """The nearest thing to a full disk that the system itself can be asked for."""
-    target = tmp_path / "weights.safetensors"
-    digest = save_weights(target, {"w": torch.zeros(4)})
-    script = textwrap.dedent(
-        """
-        import sys, torch
-        from isaclib.experiments.engine.results import save_weights
-        try:
-            save_weights(sys.argv[1], {"w": torch.zeros(100_000)})
-        except OSError as error:
-            print(error.strerror)
-        """
-    )
-
-    def limited():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(target)],
-        capture_output=True,
-        text=True,
-        preexec_fn=limited,
-        cwd=Path(__file__).parents[3],
-        check=True,
-    )
-    assert "File too large; the file that is there is unchanged" in done.stdout
-    assert os.listdir(tmp_path) == ["weights.safetensors"]
-    assert load_weights(target, digest)["w"].tolist() == [0.0] * 4
+# Tensors
 
 
-# Weights
+def with_weights(folder, value=1.0, preset="desk"):
+    weights = {f"{'a' * 16}/layer.weight": torch.full((3, 2), value)}
+    return save_result(a_result(preset=preset, trained=trained()), weights, folder)
 
 
-def with_weights(folder, name="w.safetensors", value=1.0, preset="desk"):
-    digest = save_weights(folder / name, {"layer.weight": torch.full((3, 2), value)})
-    return a_result(preset=preset, provenance=replace(SOURCE, weights={name: digest}))
+def weights_file(folder):
+    (file,) = (folder / "p1").glob("*.safetensors")
+    return file
 
 
-def test_weights_survive_whatever_their_layout(tmp_path):
+def test_tensors_survive_whatever_their_layout(tmp_path):
     base = torch.arange(6, dtype=torch.float32).reshape(2, 3)
     tensors = {
         "a": base,
@@ -122,67 +96,88 @@ def test_weights_survive_whatever_their_layout(tmp_path):
         "scalar": torch.tensor(7),
         "parameter": torch.nn.Parameter(base.clone()),
     }
-    path = tmp_path / "deep" / "w.safetensors"
-    digest = save_weights(path, tensors)
-    assert digest == _files.sha256_of_file(path) == save_weights(path, tensors)
-    loaded = load_weights(path, digest)
+    content = tensor_bytes(tensors)
+    assert content == tensor_bytes(tensors)
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    loaded = load_tensors(path, _files.sha256_of_bytes(content))
     assert loaded.keys() == tensors.keys()
     for name, tensor in tensors.items():
         torch.testing.assert_close(loaded[name], tensor.detach(), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("tensors", [{}, {"a": [1.0]}])
-def test_weights_that_are_none_are_refused(tmp_path, tensors):
-    with pytest.raises(ValueError, match="tensors"):
-        save_weights(tmp_path / "w", tensors)
+def test_what_is_no_tensor_is_refused():
+    with pytest.raises(ValueError, match=r"tensors\['a'\] must be a tensor, got list"):
+        tensor_bytes({"a": [1.0]})
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\x00" * 4, b"\xff" * 64, b'\x02\x00\x00\x00\x00\x00\x00\x00{"']
 )
-def test_weights_that_are_no_safetensors_file_are_refused(tmp_path, content):
+def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(ResultError, match=r"w\.safetensors: is not a whole safetensors file"):
-        load_weights(path)
+        load_tensors(path, _files.sha256_of_bytes(content))
 
 
-def test_truncated_weights_are_refused_with_and_without_their_hash(tmp_path):
-    path = tmp_path / "w.safetensors"
-    digest = save_weights(path, {"a": torch.ones(100)})
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ResultError, match="whole safetensors"):
-        load_weights(path)
-    with pytest.raises(ResultError, match="SHA-256"):
-        load_weights(path, digest)
-    with pytest.raises(ResultError, match="cannot be read"):
-        load_weights(tmp_path / "other", digest)
+def test_new_tensors_and_rows_are_published_by_one_rename(tmp_path, monkeypatch):
+    with_weights(tmp_path)
+    old = weights_file(tmp_path)
+    before, seen = everything_below(tmp_path), []
+    move = _files.move_into_place
+
+    def watched(temporary, path):
+        # At every moment before the last rename the stored result is the old one, and whole.
+        found = load_result(FIGURE, tmp_path)
+        seen.append((path.suffix, found.tensors(system="SL")["layer.weight"].max().item()))
+        move(temporary, path)
+
+    monkeypatch.setattr(_files, "move_into_place", watched)
+    with_weights(tmp_path, value=2.0)
+    assert seen == [(".safetensors", 1.0), (".json", 1.0)]
+    assert (load_result(FIGURE, tmp_path).tensors(system="SL")["layer.weight"] == 2.0).all()
+    assert not old.exists()
+    assert len(everything_below(tmp_path)) == len(before) == 2
 
 
-def test_a_result_is_saved_only_with_its_weights_in_place(tmp_path):
-    result = with_weights(tmp_path / "elsewhere")
-    with pytest.raises(ResultError, match=r"p1/w\.safetensors: weights file cannot be read"):
-        save_result(result, tmp_path)
-    assert not (tmp_path / "p1").exists()
-    with_weights(tmp_path / "p1", value=2.0)
-    with pytest.raises(ResultError, match=r"w\.safetensors: weights file has SHA-256"):
-        save_result(result, tmp_path)
-    assert os.listdir(tmp_path / "p1") == ["w.safetensors"]
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_kill_while_publishing_leaves_a_whole_result(tmp_path, at):
+    """The process dies before the rename of this number; the next one tidies up."""
+    with_weights(tmp_path)
+    script = textwrap.dedent(
+        f"""
+        import os, sys
+        sys.path[:0] = [{str(SUPPORT)!r}]
+        import torch
+        from isaclib import _files
+        from stored_results import a_result, trained
+        from isaclib.experiments.engine.results import save_result
+        replace, calls = os.replace, []
+        def dying(*arguments):
+            calls.append(arguments)
+            if len(calls) == {at}:
+                os._exit(9)
+            replace(*arguments)
+        _files.os.replace = dying
+        weights = {{"a" * 16 + "/layer.weight": torch.full((3, 2), 2.0)}}
+        save_result(a_result(trained=trained()), weights, {str(tmp_path)!r})
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    assert done.returncode == (9 if at < 3 else 0)
+    found = load_result(FIGURE, tmp_path).tensors(system="SL")["layer.weight"]
+    assert found.unique().tolist() == [1.0 if at < 3 else 2.0]
+    for left in (tmp_path / "p1").glob(".*.tmp"):
+        os.utime(left, (time.time() - 7200,) * 2)
+    with_weights(tmp_path, value=3.0)
+    assert len(everything_below(tmp_path)) == 2
+    weights_file(tmp_path)
 
 
-def test_staged_weights_are_published_with_the_curves(tmp_path):
-    save_result(with_weights(tmp_path / "work"), tmp_path, staged=tmp_path / "work")
-    save_result(with_weights(tmp_path / "work", value=2.0), tmp_path, staged=tmp_path / "work")
-    loaded = load_result(FIGURE, tmp_path)
-    (digest,) = loaded.provenance.weights.values()
-    weights = load_weights(tmp_path / "p1" / "w.safetensors", digest)
-    assert (weights["layer.weight"] == 2.0).all()
-
-
-def test_when_publishing_fails_old_curves_and_old_weights_stay_together(tmp_path, monkeypatch):
-    save_result(with_weights(tmp_path / "work"), tmp_path, staged=tmp_path / "work")
-    before = everything_below(tmp_path / "p1")
-    new = with_weights(tmp_path / "work", value=2.0)
+def test_when_publishing_fails_old_rows_and_old_tensors_stay_together(tmp_path, monkeypatch):
+    with_weights(tmp_path)
+    before = everything_below(tmp_path)
     fsync, calls = os.fsync, []
 
     def full_at_the_second_file(descriptor):
@@ -193,17 +188,32 @@ def test_when_publishing_fails_old_curves_and_old_weights_stay_together(tmp_path
 
     monkeypatch.setattr(_files.os, "fsync", full_at_the_second_file)
     with pytest.raises(OSError, match="No space left"):
-        save_result(new, tmp_path, staged=tmp_path / "work")
+        with_weights(tmp_path, value=2.0)
     monkeypatch.undo()
-    assert everything_below(tmp_path / "p1") == before
+    assert everything_below(tmp_path) == before
     load_result(FIGURE, tmp_path)
 
 
+def test_runs_that_publish_at_once_leave_one_whole_result(tmp_path):
+    def publish(value):
+        for _ in range(5):
+            with_weights(tmp_path, value)
+
+    threads = [threading.Thread(target=publish, args=(float(n),)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    load_result(FIGURE, tmp_path)
+    assert len(everything_below(tmp_path)) == 2
+
+
 @pytest.mark.parametrize("spoil", [Path.unlink, break_by_truncating, break_by_emptying])
-def test_a_result_whose_weights_changed_is_refused(tmp_path, spoil):
-    save_result(with_weights(tmp_path / "p1"), tmp_path)
-    spoil(tmp_path / "p1" / "w.safetensors")
-    with pytest.raises(ResultError, match=r"w\.safetensors: weights file") as caught:
+def test_a_result_whose_tensors_changed_is_refused(tmp_path, spoil):
+    with_weights(tmp_path)
+    file = weights_file(tmp_path)
+    spoil(file)
+    with pytest.raises(ResultError, match=f"{file.name}: weights file") as caught:
         load_result(FIGURE, tmp_path)
     assert "`isaclib run p1-fig2 --preset desk`" in str(caught.value)
 
@@ -232,36 +242,37 @@ def git(folder, *arguments):
 
 
 def test_the_commit_is_that_of_the_repository_that_tracks_the_package(tmp_path):
+    state = code_state.__wrapped__
     package = tmp_path / "isaclib"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    assert code_state(package) == ("unknown", False)
+    assert state(package) == ("unknown", False)
     git(tmp_path, "init", "-q")
-    assert code_state(package) == ("unknown", False)
+    assert state(package) == ("unknown", False)
     git(tmp_path, "add", "isaclib")
     git(tmp_path, "commit", "-qm", "first")
-    commit, dirty = code_state(package)
+    commit, dirty = state(package)
     assert len(commit) == 40
     assert not dirty
     (tmp_path / "README.md").write_text("not code")
-    assert code_state(package) == (commit, False)
+    assert state(package) == (commit, False)
     (package / "new.py").write_text("")
-    assert code_state(package) == (commit, True)
+    assert state(package) == (commit, True)
 
 
 def test_without_git_the_commit_is_unknown(monkeypatch):
     monkeypatch.setenv("PATH", "")
+    code_state.cache_clear()
     assert code_state() == ("unknown", False)
+    code_state.cache_clear()
 
 
 def test_a_collected_provenance_can_be_saved(tmp_path):
-    source = provenance(
-        seed=3, device="cpu", started=time.perf_counter() - 2, notes={"reading": "cumulative"}
-    )
-    assert 2 <= source.wall_time_s < 60
+    source = provenance(seed=3, device="cpu", wall_time_s=2.5, notes={"reading": "cumulative"})
+    assert source.wall_time_s == 2.5
     assert source.torch == torch.__version__
     assert source.threads == torch.get_num_threads()
-    save_result(a_result(provenance=source), tmp_path)
+    save_result(a_result(provenance=source), {}, tmp_path)
     assert load_result(FIGURE, tmp_path).provenance == source
 
 

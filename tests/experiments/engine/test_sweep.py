@@ -1,128 +1,69 @@
 import importlib.util
 import io
-import json
-import math
 import os
-import threading
-import time
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import sweep_tasks
 from rich.console import Console
+from sweep_tasks import InTwoStages, Read, Square, Sum, Train, cache_in, calls
 
 from isaclib._progress import report, share
-from isaclib.experiments.engine.display import display, duration
-from isaclib.experiments.engine.sweep import Sweep, Task, TaskError
+from isaclib.experiments.engine.progress import display, duration
+from isaclib.experiments.engine.sweep import Sweep
+from isaclib.experiments.engine.tasks import TaskError, key_of
 
 
-def tasks(count, **payload):
-    return [Task(f"x-{x}", {"x": x, **payload}) for x in range(count)]
+def squares(count, **fields):
+    return [Square(x, **fields) for x in range(count)]
 
 
-def squares(results):
-    return [result["square"] for result in results]
+def run_here(tasks, folder):
+    return Sweep(progress=False).run(tasks, cache_in(folder))
 
 
-def calls(state, key):
-    path = state / key / "calls"
-    return len(path.read_text().splitlines()) if path.exists() else 0
+def values(records):
+    found = [record.outcome.points[0].values["y"] for record in records.values()]
+    return [getattr(one, "value", one) for one in found]
 
 
-def run_here(function, some, state):
-    return Sweep(progress=False).map(function, some, state)
+def test_every_task_is_found_by_its_key(tmp_path):
+    found = run_here(squares(4), tmp_path)
+    assert list(found) == [key_of(task) for task in squares(4)]
+    assert values(found) == [0, 1, 4, 9]
 
 
-def test_results_come_in_the_order_of_the_tasks(tmp_path):
-    assert squares(run_here(sweep_tasks.square, tasks(4)[::-1], tmp_path)) == [9, 4, 1, 0]
+def test_no_tasks_give_no_records(tmp_path):
+    assert run_here([], tmp_path) == {}
 
 
-def test_no_tasks_give_no_results(tmp_path):
-    assert run_here(sweep_tasks.square, [], tmp_path) == []
+def test_finished_tasks_are_not_run_again_whoever_asks_for_them(tmp_path):
+    run_here(squares(2), tmp_path)
+    found = run_here([Sum(tuple(squares(3)))], tmp_path)
+    assert values(found) == [0, 1, 4, 5]
+    assert [calls(tmp_path, task) for task in squares(3)] == [1, 1, 1]
 
 
-def test_a_finished_task_is_read_and_not_run_again(tmp_path):
-    first = run_here(sweep_tasks.square, tasks(2), tmp_path)
-    second = run_here(sweep_tasks.square, tasks(3), tmp_path)
-    assert [calls(tmp_path, f"x-{x}") for x in range(3)] == [1, 1, 1]
-    assert json.dumps(second[:2]) == json.dumps(first)
-    # What is returned does not depend on whether it was stored: both are JSON data.
-    assert first[0]["pair"] == [1, 2]
-    assert math.isnan(second[0]["undefined"])
+def test_two_figures_that_need_a_training_run_it_once(tmp_path):
+    training = Train(0.0, marks=(2, 5))
+    run_here([Read(training, 5)], tmp_path)
+    run_here([Read(Train(0.0, marks=(2,)), 2)], tmp_path)
+    assert calls(tmp_path, training) == 1
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda record: record.write_text(record.read_text()[:-5]),
-        lambda record: record.write_text("[]"),
-        lambda record: record.write_text(record.read_text().replace('"fingerprint": "', '"f": "')),
-        lambda record: record.write_text(
-            json.dumps(json.loads(record.read_text()) | {"result": 3})
-        ),
-        lambda record: record.write_bytes(b"\xff"),
-        Path.unlink,
-    ],
-)
-def test_a_broken_record_is_run_again(tmp_path, spoil):
-    run_here(sweep_tasks.square, tasks(1), tmp_path)
-    spoil(tmp_path / "x-0.json")
-    assert squares(run_here(sweep_tasks.square, tasks(1), tmp_path)) == [0]
-    assert calls(tmp_path, "x-0") == 2
+def test_other_content_is_run_again(tmp_path):
+    run_here(squares(1), tmp_path)
+    run_here([Square(0, wait=os.devnull)], tmp_path)
+    assert calls(tmp_path, Square(0)) == calls(tmp_path, Square(0, wait=os.devnull)) == 1
 
 
-def test_another_payload_or_function_is_run_again(tmp_path):
-    run_here(sweep_tasks.square, [Task("a", {"x": 2})], tmp_path)
-    assert squares(run_here(sweep_tasks.square, [Task("a", {"x": 3})], tmp_path)) == [9]
-    run_here(sweep_tasks.simulate, [Task("a", {"seed": 3, "x": 3})], tmp_path)
-    assert squares(run_here(sweep_tasks.square, [Task("a", {"x": 3})], tmp_path)) == [9]
-    assert calls(tmp_path, "a") == 3
-
-
-def test_a_failing_task_names_itself_and_leaves_the_finished_ones(tmp_path):
-    some = [*tasks(2), Task("bad", {"x": 0, "fail": "no signal"}), Task("never", {"x": 1})]
-    with pytest.raises(TaskError, match="task 'bad' failed with ValueError: no signal") as caught:
-        run_here(sweep_tasks.square, some, tmp_path)
-    assert caught.value.key == "bad"
-    assert isinstance(caught.value.__cause__, ValueError)
-    assert calls(tmp_path, "never") == 0
-    run_here(sweep_tasks.square, tasks(2), tmp_path)
-    assert [calls(tmp_path, "x-0"), calls(tmp_path, "x-1")] == [1, 1]
-
-
-@pytest.mark.parametrize(
-    ("function", "message"),
-    [
-        (sweep_tasks.not_a_dict, "must return a dict, got list"),
-        (sweep_tasks.not_json, "must return JSON data"),
-    ],
-)
-def test_a_task_must_return_json_data(tmp_path, function, message):
-    with pytest.raises(TaskError, match=message):
-        run_here(function, tasks(1), tmp_path)
-    assert not (tmp_path / "x-0.json").exists()
-
-
-@pytest.mark.parametrize("key", ["", "a/b", "..", ".hidden", "a b", "a.json", "x" * 121])
-def test_a_key_that_is_no_file_name_is_refused(tmp_path, key):
-    with pytest.raises(ValueError, match="task key must be"):
-        run_here(sweep_tasks.square, [Task(key, {})], tmp_path)
-
-
-def test_tasks_that_cannot_be_told_apart_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"different keys, got \['x-0'\]"):
-        run_here(sweep_tasks.square, tasks(2) + tasks(1), tmp_path)
-
-
-def test_a_payload_must_be_json_data(tmp_path):
-    with pytest.raises(ValueError, match="payload of task 'a' must be JSON data"):
-        run_here(sweep_tasks.square, [Task("a", {"x": tmp_path})], tmp_path)
-
-
-def test_a_function_must_have_a_name_that_a_worker_can_import(tmp_path):
-    with pytest.raises(ValueError, match="top of a module"):
-        run_here(lambda payload, directory: {}, tasks(1), tmp_path)
+def test_a_failing_task_leaves_the_finished_ones(tmp_path):
+    bad = Square(9, fail="no\nsignal")
+    with pytest.raises(TaskError, match=f"task Square-{key_of(bad)} failed with ValueError: no"):
+        run_here([*squares(2), bad, Square(5)], tmp_path)
+    assert [calls(tmp_path, task) for task in (*squares(2), Square(5))] == [1, 1, 0]
+    run_here(squares(2), tmp_path)
+    assert calls(tmp_path, Square(0)) == 1
 
 
 @pytest.mark.parametrize("workers", [-1, 1.5, True, "2"])
@@ -136,16 +77,22 @@ def test_workers_and_a_scheduler_exclude_each_other():
         Sweep(workers=2, scheduler="tcp://127.0.0.1:8786")
 
 
+def test_more_workers_than_cores_are_spoken_of(capsys):
+    Sweep(workers=os.cpu_count() + 1)
+    assert f"share {os.cpu_count()} cores" in capsys.readouterr().err
+
+
 def test_progress_goes_to_stderr_with_the_time_left(tmp_path, capsys):
-    Sweep().map(sweep_tasks.square, tasks(2), tmp_path, label="squares")
-    Sweep().map(sweep_tasks.square, tasks(3), tmp_path, label="squares")
+    Sweep().run(squares(2), cache_in(tmp_path))
+    Sweep().run([Sum(tuple(squares(3)))], cache_in(tmp_path))
     output = capsys.readouterr()
     assert output.out == ""
     lines = output.err.splitlines()
     assert [line.partition(";")[0] for line in lines] == [
-        "squares: 1 of 2 done",
-        "squares: 2 of 2 done",
-        "squares: 3 of 3 done",
+        "Square: 1 of 2 done",
+        "Square: 2 of 2 done",
+        "Square: 3 of 3 done",
+        "Sum: 1 of 1 done",
     ]
     assert lines[-1].endswith("so far, about 0 s left")
 
@@ -154,12 +101,11 @@ def test_what_a_task_reports_moves_the_progress(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
         "isaclib.experiments.engine.sweep.display",
-        lambda label, begun, total: nullcontext(seen.append),
+        lambda kinds: nullcontext(lambda kind, part: seen.append((kind, part))),
     )
-    Sweep().map(sweep_tasks.in_two_stages, tasks(2), tmp_path)
-    first, second = seen[: len(seen) // 2], seen[len(seen) // 2 :]
-    assert first == pytest.approx([0.25, 0.5, 0.5, 0.75, 0.99, 0.99, 1])
-    assert second == pytest.approx([1.25, 1.5, 1.5, 1.75, 1.99, 1.99, 2])
+    Sweep().run([InTwoStages(0)], cache_in(tmp_path))
+    assert {kind for kind, _ in seen} == {"InTwoStages"}
+    assert [part for _, part in seen] == pytest.approx([0.25, 0.5, 0.5, 0.75, 0.99, 0.99, 1])
 
 
 def test_a_report_without_a_listener_does_nothing():
@@ -168,16 +114,17 @@ def test_a_report_without_a_listener_does_nothing():
         report(2.0)
 
 
-def test_on_a_terminal_the_progress_is_a_bar():
+def test_on_a_terminal_the_progress_is_a_bar_a_kind():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with display("squares", 1, 4, console) as update:
-        update(1)
-        update(2.5)
+    with display({"Train": (2, 2), "Square": (1, 4)}, console) as update:
+        update("Square", 0.25)
+        update("Square", 1.0)
+        update("Square", 0.5)
     text = console.file.getvalue()
-    assert "squares" in text
+    assert "Square" in text
+    assert "Train" not in text
     assert "2/4" in text
     assert "62%" in text
-    assert "about 0 s left" in text
 
 
 def test_durations_read_as_people_say_them():
@@ -189,27 +136,13 @@ def test_without_the_cluster_extra_a_run_is_in_process_and_says_so(tmp_path, mon
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "distributed" else find(name)
     )
-    results = Sweep(workers=2, progress=False).map(sweep_tasks.square, tasks(2), tmp_path)
-    assert squares(results) == [0, 1]
-    assert (tmp_path / "x-0" / "calls").read_text() == f"{os.getpid()}\n"
+    Sweep(workers=2, progress=False).run(squares(2), cache_in(tmp_path))
+    place = cache_in(tmp_path).place(Square(0))
+    assert (place / "calls").read_text() == f"{os.getpid()}\n"
     assert 'pip install "isaclib[cluster]"' in capsys.readouterr().err
 
 
-def test_two_processes_never_run_the_same_task_at_once(tmp_path):
-    """A worker whose client was stopped may still be busy when the sweep is resumed."""
-    go = tmp_path / "go"
-    some = tasks(1, wait=str(go))
-    results = []
-
-    def work():
-        results.extend(run_here(sweep_tasks.square, some, tmp_path))
-
-    both = [threading.Thread(target=work) for _ in range(2)]
-    for thread in both:
-        thread.start()
-    time.sleep(0.3)
-    go.touch()
-    for thread in both:
-        thread.join()
-    assert squares(results) == [0, 0]
-    assert calls(tmp_path, "x-0") == 1
+def test_records_are_whole_when_a_sweep_is_asked_again(tmp_path):
+    first, again = run_here(squares(2), tmp_path), run_here(squares(2), tmp_path)
+    assert sweep_tasks.record_of(tmp_path, Square(1)).exists()
+    assert values(first) == values(again)

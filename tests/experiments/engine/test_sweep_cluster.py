@@ -9,67 +9,87 @@ from pathlib import Path
 
 import pytest
 import sweep_tasks
+from sweep_tasks import (
+    Die,
+    Listening,
+    Simulate,
+    Square,
+    Sum,
+    Threads,
+    cache_in,
+    calls,
+    record_of,
+    wait_for,
+)
 
 from isaclib.experiments.engine import cluster
 from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
-from isaclib.experiments.engine.sweep import Sweep, Task, TaskError
+from isaclib.experiments.engine.sweep import Sweep
+from isaclib.experiments.engine.tasks import TaskError, key_of
 
 SUPPORT = Path(sweep_tasks.__file__).parent
 ROOT = SUPPORT.parents[1]
 
 
-def tasks(count, **payload):
-    return [Task(f"x-{x}", {"x": x, **payload}) for x in range(count)]
+def squares(count, **fields):
+    return [Square(x, **fields) for x in range(count)]
 
 
-def squares(results):
-    return [result["square"] for result in results]
+def values(records):
+    return [record.outcome.points[0].values["y"].value for record in records.values()]
 
 
-def calls(state, key):
-    path = state / key / "calls"
-    return len(path.read_text().splitlines()) if path.exists() else 0
+def simulated(records):
+    points = [record.outcome.points[0].values["sum"] for record in records.values()]
+    return points, [record.outcome.tensors["noise"].tolist() for record in records.values()]
 
 
-def run_here(function, some, state):
-    return Sweep(progress=False).map(function, some, state)
+def run_here(tasks, folder):
+    return Sweep(progress=False).run(tasks, cache_in(folder))
 
 
-def test_an_embedded_cluster_gives_the_same_results(tmp_path, capfd):
-    seeds = [Task(f"seed-{seed}", {"seed": seed}) for seed in range(5)]
-    here = run_here(sweep_tasks.simulate, seeds, tmp_path / "here")
-    there = Sweep(workers=2).map(sweep_tasks.simulate, seeds, tmp_path / "there")
-    assert there == here
-    assert "tasks: 5 of 5 done" in capfd.readouterr().err
-    # A second map finds everything stored and needs no cluster at all.
-    again = Sweep(scheduler="tcp://127.0.0.1:1").map(
-        sweep_tasks.simulate, seeds, tmp_path / "there"
-    )
-    assert again == here
+def test_an_embedded_cluster_gives_the_same(tmp_path, capfd):
+    seeds = [Simulate(seed) for seed in range(5)]
+    here = run_here(seeds, tmp_path / "here")
+    there = Sweep(workers=2).run(seeds, cache_in(tmp_path / "there"))
+    assert simulated(there) == simulated(here)
+    assert "Simulate: 5 of 5 done" in capfd.readouterr().err
+    # A second run finds everything stored and needs no cluster at all.
+    again = Sweep(scheduler="tcp://127.0.0.1:1").run(seeds, cache_in(tmp_path / "there"))
+    assert simulated(again) == simulated(here)
     assert capfd.readouterr().err == ""
+
+
+def test_tasks_wait_for_those_that_they_hold(tmp_path):
+    terms = tuple(squares(3))
+    total = Sum((Square(4), *terms))
+    found = Sweep(workers=2, progress=False).run([total], cache_in(tmp_path))
+    assert found[key_of(total)].outcome.points[0].values["y"] == 21.0
+    assert [calls(tmp_path, term) for term in terms] == [1, 1, 1]
 
 
 def test_local_workers_share_the_cores_and_listen_on_this_machine_alone(tmp_path):
     sweep = Sweep(workers=2, progress=False)
-    found = sweep.map(sweep_tasks.threads, tasks(4), tmp_path / "threads")
+    records = sweep.run([Threads(n) for n in range(4)], cache_in(tmp_path / "threads"))
+    found = [record.outcome.points[0].values for record in records.values()]
     assert {one["threads"] for one in found} == {max(1, (os.cpu_count() or 1) // 2)}
     assert os.getpid() not in {one["pid"] for one in found}
-    (listening,) = sweep.map(sweep_tasks.listening, tasks(1), tmp_path / "listening")
-    assert listening["hosts"] == ["127.0.0.1"]
+    (listening,) = sweep.run([Listening()], cache_in(tmp_path / "listening")).values()
+    assert listening.outcome.notes == {"hosts": "127.0.0.1"}
 
 
 def test_a_failing_task_on_a_cluster_leaves_the_finished_ones(tmp_path):
-    finished = tmp_path / "x-0.json"
-    some = [*tasks(1), Task("bad", {"x": 0, "fail": "no signal", "wait": str(finished)})]
-    with pytest.raises(TaskError, match="task 'bad' failed with ValueError: no signal"):
-        Sweep(workers=2, progress=False).map(sweep_tasks.square, some, tmp_path)
-    assert squares(run_here(sweep_tasks.square, tasks(1), tmp_path)) == [0]
-    assert calls(tmp_path, "x-0") == 1
+    finished = record_of(tmp_path, Square(0))
+    bad = Square(1, fail="no signal", wait=str(finished))
+    with pytest.raises(TaskError, match=f"task Square-{key_of(bad)} failed with ValueError: no s"):
+        Sweep(workers=2, progress=False).run([*squares(1), bad], cache_in(tmp_path))
+    assert values(run_here(squares(1), tmp_path)) == [0]
+    assert calls(tmp_path, Square(0)) == 1
 
 
 def test_a_worker_that_dies_again_and_again_is_an_error(tmp_path):
-    with pytest.raises(TaskError, match="task 'x-0' failed with KilledWorker"):
-        Sweep(workers=1, progress=False).map(sweep_tasks.die, tasks(1), tmp_path)
+    with pytest.raises(TaskError, match=r"task Die-\w+ failed with KilledWorker"):
+        Sweep(workers=1, progress=False).run([Die()], cache_in(tmp_path))
 
 
 @pytest.fixture
@@ -102,17 +122,18 @@ def scheduler(tmp_path):
             process.wait()
 
 
-def test_an_existing_scheduler_gives_the_same_results_and_stays(tmp_path, scheduler):
-    seeds = [Task(f"seed-{seed}", {"seed": seed}) for seed in range(3)]
-    here = run_here(sweep_tasks.simulate, seeds, tmp_path / "here")
-    sweep = Sweep(scheduler=scheduler, progress=False)
-    assert sweep.map(sweep_tasks.simulate, seeds, tmp_path / "there") == here
-    with pytest.raises(TaskError, match="task 'bad' failed with ValueError: no signal"):
-        sweep.map(sweep_tasks.square, [Task("bad", {"x": 0, "fail": "no signal"})], tmp_path)
-    # The payload may change under the same name: the scheduler must not answer from memory.
-    changed = [Task("seed-0", {"seed": 7})]
-    (fresh,) = sweep.map(sweep_tasks.simulate, changed, tmp_path / "there")
-    assert fresh == run_here(sweep_tasks.simulate, changed, tmp_path / "here")[0]
+def test_an_existing_scheduler_gives_the_same_and_stays(tmp_path, scheduler):
+    seeds = [Simulate(seed) for seed in range(3)]
+    here = run_here(seeds, tmp_path / "here")
+    sweep, there = Sweep(scheduler=scheduler, progress=False), cache_in(tmp_path / "there")
+    assert simulated(sweep.run(seeds, there)) == simulated(here)
+    with pytest.raises(TaskError, match="failed with ValueError: no signal"):
+        sweep.run([Square(0, fail="no signal")], there)
+    # A task that is forgotten is run again: the scheduler must not answer from memory.
+    there.forget(seeds[0])
+    assert simulated(sweep.run(seeds, there)) == simulated(here)
+    assert record_of(tmp_path / "there", seeds[0]).exists()
+    assert sweep.run([Sum((Square(2), Square(3)))], there)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +155,7 @@ def test_workers_that_do_not_suit_are_spoken_of(capsys, threads, advice):
 def test_a_scheduler_that_is_not_there_is_a_clear_error(tmp_path, address, monkeypatch):
     monkeypatch.setattr("isaclib.experiments.engine.cluster.CONNECT_TIMEOUT", "1s")
     with pytest.raises(OSError, match=f"scheduler must be .*, got '{address}'"):
-        Sweep(scheduler=address).map(sweep_tasks.square, tasks(1), tmp_path)
+        Sweep(scheduler=address).run(squares(1), cache_in(tmp_path))
 
 
 # Stopping and resuming
@@ -144,18 +165,19 @@ import sys
 from pathlib import Path
 import sweep_tasks
 from rich.console import Console
-from isaclib.experiments.engine import cluster
-from isaclib.experiments.engine.display import display, duration
+from isaclib.experiments.engine import cluster, progress
 from isaclib.experiments.engine.interrupt import Interrupted, stop_signals
-from isaclib.experiments.engine.sweep import Sweep, Task
+from isaclib.experiments.engine.sweep import Sweep
 
 if __name__ == "__main__":
     workers, state = int(sys.argv[1]), Path(sys.argv[2])
     # The last two tasks wait for a file that nobody makes while this runs.
-    tasks = [Task(f"x-{x}", {"x": x, "wait": str(state / "go") if x > 1 else ""}) for x in range(4)]
+    tasks = [sweep_tasks.Square(x, wait=str(state / "go") if x > 1 else "") for x in range(4)]
     try:
         with stop_signals():
-            print(Sweep(workers, progress=False).map(sweep_tasks.square, tasks, state))
+            cache = sweep_tasks.cache_in(state)
+            for record in Sweep(workers, progress=False).run(tasks, cache).values():
+                print(record.outcome.points[0].values["y"].value)
     except Interrupted as error:
         sys.exit(error.exit_status)
 """
@@ -190,9 +212,10 @@ def processes_of_session(session):
 )
 def test_a_stopped_sweep_goes_on_where_it_was(tmp_path, workers, signum, status):
     process, state = start(tmp_path, workers)
-    for x in (0, 1):
-        sweep_tasks.wait_for(state / f"x-{x}.json")
-    sweep_tasks.wait_for(state / "x-2" / "calls")
+    tasks = [Square(x, wait=str(state / "go") if x > 1 else "") for x in range(4)]
+    for task in tasks[:2]:
+        wait_for(record_of(state, task))
+    wait_for(record_of(state, tasks[2]).with_name("calls"))
     # Ctrl-C reaches the whole group of processes, as a terminal sends it.
     (os.killpg if signum == signal.SIGINT else os.kill)(process.pid, signum)
     assert process.wait(timeout=60) == status
@@ -202,15 +225,14 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path, workers, signum, status)
     while processes_of_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_of_session(process.pid) == []
-    assert sorted(path.name for path in state.glob("*.json")) == ["x-0.json", "x-1.json"]
+    assert [record_of(state, task).exists() for task in tasks] == [True, True, False, False]
 
     (state / "go").touch()
     again, _ = start(tmp_path, workers)
     output, errors = again.communicate(timeout=120)
     assert (again.returncode, errors) == (0, "")
-    assert all(f"'square': {x * x}," in output for x in range(4))
-    assert [calls(state, f"x-{x}") for x in (0, 1)] == [1, 1]
-    assert calls(state, "x-2") == 2
+    assert sorted(output.split()) == ["0.0", "1.0", "4.0", "9.0"]
+    assert [calls(state, task) for task in tasks[:3]] == [1, 1, 2]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

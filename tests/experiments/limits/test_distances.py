@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from isaclib.experiments.engine.results import Quantity, Series, load_result
 from isaclib.experiments.limits import distances
 from isaclib.experiments.limits.distances import Point, Scene
+from isaclib.experiments.series.results import Quantity, Series
+from isaclib.experiments.stored import load_result
 
 RESULTS = Path(__file__).parents[3] / "results"
 

@@ -9,7 +9,6 @@ from drawn_curves import curves
 from figure_runs import check_presets, names, smoke_context
 from p2_payloads import same
 
-from isaclib.experiments.engine.results import ResultError, load_weights
 from isaclib.experiments.limits.beams import only, p1_systems, p2_systems, p3_systems
 from isaclib.experiments.limits.config import MAP_PRESETS, SINGLE_CARRIER_PRESETS
 from isaclib.experiments.p1.config import Impairment
@@ -17,6 +16,7 @@ from isaclib.experiments.p1.config import Scenario as P1Scenario
 from isaclib.experiments.p2.config import Scenario as P2Scenario
 from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.results import ResultError, load_weights
 from isaclib.learning.networks import load_parameters
 from isaclib.limits.error_rates import BeamCriteria
 from isaclib.metrics import pareto_front
@@ -110,7 +110,7 @@ def test_each_system_has_its_limits_beside_what_was_measured_of_it(stored):
     for name in P2_SYSTEMS:
         expected["p2"][name] = 2 if name.startswith("baseline") else 3
         expected["p2"][name + UNSEEN] = 1
-    beams = len(stored["p3"]["p3-fig5"]["known/0"])
+    beams = len(stored["p3"]["p3-fig5"].where(system="known", array=0))
     expected["p3"].update({f"{name}/joint": beams for name in P3_JOINT})
     for paper in PAPERS:
         result = stored[paper][f"{paper}-limits"]
@@ -166,9 +166,11 @@ def test_what_was_measured_is_that_of_the_other_figures(stored):
         check_measured(p2[name + UNSEEN], fig4[name + UNSEEN], [count - 1], "rmse_deg")
     p3, fig3, fig5 = (stored["p3"][f"p3-{f}"] for f in ("limits", "fig3", "fig5"))
     for name in P3_SYSTEMS:
-        check_measured(p3[name], fig3[name], [len(fig3[name]) - 1], "position")
+        rows = fig3.where(system=name.partition("/")[0], array=0)
+        check_measured(p3[name], rows, [len(rows) - 1], "position")
     for name in P3_JOINT:
-        check_measured(p3[f"{name}/joint"], fig5[name], range(len(fig5[name])), "position")
+        rows = fig5.where(system=name.partition("/")[0], array=0)
+        check_measured(p3[f"{name}/joint"], rows, range(len(rows)), "position")
 
 
 def check_limit(series, index, found, unit=1.0):
@@ -199,7 +201,7 @@ def test_limits_of_p3_are_those_of_its_systems_beams(stored, folders):
     true = scenario.spacings(0, 0)
     scene = scenario.scene(true)
     limits = stored["p3"]["p3-limits"]
-    for system in p3_systems(scenario, true, weights(folders, "p3-fig3"), 0)[:3]:
+    for system in p3_systems(scenario, true, stored["p3"]["p3-fig3"], 0)[:3]:
         found = measure_map_limit(scene.radar, system.beam, scene.basis, measurement("p3"))
         check_limit(limits[system.name], 0, found)
 
@@ -278,16 +280,17 @@ def test_baselines_of_p2_are_those_that_were_measured(stored, folders):
 def test_systems_of_p3_are_those_at_the_end_of_their_trainings(stored, folders):
     scenario = figures()["p3-fig3"].presets["smoke"].scenario
     true, fig3 = scenario.spacings(0, 0), stored["p3"]["p3-fig3"]
-    history = weights(folders, "p3-fig3")
-    systems = {s.name: s for s in p3_systems(scenario, true, history, 0)}
+    systems = {s.name: s for s in p3_systems(scenario, true, fig3, 0)}
     assert list(systems) == P3_SYSTEMS
     scene = scenario.scene(true)
-    for name in ("SL/0", "SL+UL/0"):
-        assert systems[name].index == len(fig3[name]) - 1
-        learned = scenario.transceiver(history[name][-1])
-        assert torch.equal(systems[name].beam, learned.beam())
+    for name in ("SL", "SL+UL"):
+        rows, own = fig3.where(system=name, array=0), systems[f"{name}/0"]
+        assert own.index == len(rows) - 1
+        spacings = fig3.tensors(system=name, array=0)["spacings"]
+        learned = scenario.transceiver(spacings[-1])
+        assert torch.equal(own.beam, learned.beam())
         found = measure_sensing(learned, scene.radar, scene.basis, measurement("p3"))
-        assert found.p_md.value == pytest.approx(fig3[name]["p_md"].values[-1])
+        assert found.p_md.value == pytest.approx(rows["p_md"].values[-1])
 
 
 # The best beams
@@ -299,7 +302,7 @@ def criteria(stored, name):
     if paper == "p3":
         scenario = figures()["p3-fig3"].presets["smoke"].scenario
         positions, radar_snr = spacing_positions(scenario.spacings(0, 0)), 10**1.5
-        threshold = stored["p3"]["p3-fig3"]["known/0"]["threshold"].values[0]
+        threshold = stored["p3"]["p3-fig3"].where(system="known", array=0)["threshold"].value
         level = threshold**2 / (scenario.num_antennas * scenario.subcarriers)
     elif paper == "p2":
         scenario = P2Scenario().towards((-20.0, 20.0)) if end else P2Scenario()
@@ -360,7 +363,7 @@ def test_a_second_run_finds_its_tasks_done_and_gives_the_same(stored, folders, m
     def computed(*_):
         raise AssertionError("a finished task was computed again")
 
-    monkeypatch.setattr("isaclib.experiments.engine.sweep._execute", computed)
+    monkeypatch.setattr("isaclib.experiments.series.sweep._execute", computed)
     for paper in PAPERS:
         name = f"{paper}-limits"
         again = figures()[name].run(smoke_context(folders[paper], name))
@@ -382,7 +385,7 @@ def test_limits_need_the_systems_of_other_figures(tmp_path, paper):
 @pytest.mark.usefixtures("stored")
 def test_limits_need_systems_of_their_own_preset_and_seed(folders, paper, changes):
     name = f"{paper}-limits"
-    needed = rf"{name} needs the trained systems of {NEEDED[paper]} at .* got 'smoke' and 0"
+    needed = rf"{name} needs (the trained systems of )?{NEEDED[paper]} at .* got 'smoke' and 0"
     with pytest.raises(ValueError, match=needed):
         figures()[name].run(smoke_context(folders[paper], name, **changes))
 

@@ -9,10 +9,10 @@ from dataclasses import asdict
 
 import pytest
 
-from isaclib.experiments.engine.results import Quantity, Result, Series, provenance
 from isaclib.experiments.p1 import checks
 from isaclib.experiments.p1.claims import CLAIMS
 from isaclib.experiments.p1.config import ImpairedConfig, TradeoffConfig
+from isaclib.experiments.series.results import Quantity, Result, Series, provenance
 
 WEIGHTS = [0.0, 0.01, 0.09, 0.7, 1.0]
 SHOWN = {

@@ -5,9 +5,9 @@ import math
 import pytest
 from figure_runs import names, smoke_context
 
-from isaclib.experiments.engine.results import ResultError, load_weights
 from isaclib.experiments.p1.assembly import METRICS
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.results import ResultError, load_weights
 
 FIG2_WEIGHTS = (0.0, 0.09, 1.0)
 
@@ -191,7 +191,7 @@ def test_a_second_run_finds_its_tasks_done_and_gives_the_same(stored, folder, mo
     def computed(*_):
         raise AssertionError("a finished task was computed again")
 
-    monkeypatch.setattr("isaclib.experiments.engine.sweep._execute", computed)
+    monkeypatch.setattr("isaclib.experiments.series.sweep._execute", computed)
     for figure in ("p1-fig2", "p1-fig5"):
         again = figures()[figure].run(smoke_context(folder, figure))
         assert str(again.series) == str(stored[figure].series)

@@ -5,8 +5,6 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from isaclib.experiments.engine.assembly import WEIGHTS
-from isaclib.experiments.engine.results import load_weights
 from isaclib.experiments.p1.assembly import METRICS, point_series
 from isaclib.experiments.p1.config import Impairment, Scenario
 from isaclib.experiments.p1.tasks import (
@@ -16,6 +14,8 @@ from isaclib.experiments.p1.tasks import (
     performance_record,
     train_and_measure,
 )
+from isaclib.experiments.series.assembly import WEIGHTS
+from isaclib.experiments.series.results import load_weights
 from isaclib.signal.arrays import beampattern
 from isaclib.signal.modulation import qam
 from isaclib.systems.autoencoder.training import TrainingPlan

@@ -4,14 +4,14 @@ import math
 from dataclasses import asdict, replace
 
 import pytest
-from stored_results import SOURCE
+from stored_series import SOURCE
 
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.engine.results import Quantity, Result, Series
 from isaclib.experiments.p2 import checks
 from isaclib.experiments.p2.claims import CLAIMS
 from isaclib.experiments.p2.config import IdealConfig, ImpairedConfig
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.results import Quantity, Result, Series
 
 OMEGA = [0.0, 0.01, 0.1, 0.4, 0.8, 1.0]
 """Five points that count, of which four are 80 %, and one that does not."""

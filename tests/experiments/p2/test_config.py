@@ -7,7 +7,6 @@ import pytest
 import torch
 from figure_runs import check_presets
 
-from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.p1 import config as p1_config
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p2.config import (
@@ -18,6 +17,7 @@ from isaclib.experiments.p2.config import (
     Scenario,
 )
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.result_schema import PRESETS
 from isaclib.learning.losses import AngleUnit
 from isaclib.receivers.softmax import Reading as AngleReading
 from isaclib.signal.noise import step_generator

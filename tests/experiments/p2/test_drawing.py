@@ -4,8 +4,8 @@ import matplotlib as mpl
 import pytest
 from drawn_curves import curves
 
-from isaclib.experiments.engine.results import Series
 from isaclib.experiments.p2.runs import FIRST_STEP, UNSEEN
+from isaclib.experiments.series.results import Series
 
 mpl.use("Agg")
 

@@ -7,9 +7,9 @@ import torch
 from figure_runs import smoke_context
 from p2_payloads import a_matrix, same, some_networks, stored_matrix, stored_networks
 
-from isaclib.experiments.engine.assembly import WEIGHTS
 from isaclib.experiments.p2.tasks import train_matrix, train_networks
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.assembly import WEIGHTS
 from isaclib.learning.training import Schedule
 from isaclib.systems.sector_networks import training as sector_autoencoder_training
 from isaclib.systems.sector_networks.training import SectorAutoencoderTraining
@@ -111,7 +111,7 @@ def test_a_second_run_finds_its_tasks_done_and_gives_the_same(p2_stored, p2_fold
     def computed(*_):
         raise AssertionError("a finished task was computed again")
 
-    monkeypatch.setattr("isaclib.experiments.engine.sweep._execute", computed)
+    monkeypatch.setattr("isaclib.experiments.series.sweep._execute", computed)
     for figure in ("p2-fig3", "p2-fig4"):
         again = figures()[figure].run(smoke_context(p2_folder, figure))
         assert str(again.series) == str(p2_stored[figure].series)

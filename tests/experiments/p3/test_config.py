@@ -4,14 +4,15 @@ import pytest
 import torch
 from figure_runs import check_presets
 
-from isaclib.experiments.engine.result_schema import PRESETS
-from isaclib.experiments.p3.config import Training, variations
-from isaclib.experiments.p3.presets import (
+from isaclib.experiments.engine.results import PRESETS
+from isaclib.experiments.p3.config import (
     CONSTELLATION_PRESETS,
     METHODS_PRESETS,
     RATIO_PRESETS,
     SENSING_PRESETS,
     TRADEOFF_PRESETS,
+    Training,
+    variations,
 )
 from isaclib.experiments.p3.scenario import Scenario
 from isaclib.signal.spacings import spacing_positions, wavelength

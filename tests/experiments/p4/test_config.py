@@ -7,7 +7,6 @@ from figure_runs import check_presets
 
 from isaclib.channels.codes import CodeChannel, EchoChannel
 from isaclib.data.images import synthetic_images
-from isaclib.experiments.engine.result_schema import PRESETS
 from isaclib.experiments.p4 import config as p4_config
 from isaclib.experiments.p4.config import (
     CHOICES_PRESETS,
@@ -23,6 +22,7 @@ from isaclib.experiments.p4.config import (
 )
 from isaclib.experiments.p4.runs import LITERAL
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.result_schema import PRESETS
 from isaclib.systems.semantic.link import Link
 from isaclib.systems.semantic.training import SemanticPlan, TaskWeights
 

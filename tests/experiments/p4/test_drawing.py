@@ -6,11 +6,11 @@ import pytest
 from drawn_curves import curves
 
 from isaclib.experiments.engine.plotting import COLORS
-from isaclib.experiments.engine.results import Series
 from isaclib.experiments.p4.assembly import EARLY, record_at
 from isaclib.experiments.p4.config import FADINGS
 from isaclib.experiments.p4.drawing import CHOICES, LOOKS, draw_gradients
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.results import Series
 
 mpl.use("Agg")
 

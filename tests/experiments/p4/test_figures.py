@@ -12,7 +12,6 @@ from p2_payloads import same
 from isaclib.data.images import synthetic_images
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.engine.results import ResultError, load_weights
 from isaclib.experiments.p4 import runs as p4_runs
 from isaclib.experiments.p4 import tasks as p4_tasks
 from isaclib.experiments.p4.assembly import EARLY, confusion_matrix, record_at
@@ -20,6 +19,7 @@ from isaclib.experiments.p4.config import FADINGS, TEN_CLASSES
 from isaclib.experiments.p4.runs import LITERAL
 from isaclib.experiments.p4.tasks import METRICS, performance_record
 from isaclib.experiments.registry import figures
+from isaclib.experiments.series.results import ResultError, load_weights
 from isaclib.learning.networks import load_parameters
 from isaclib.systems.semantic.link import measure_semantic
 from isaclib.systems.semantic.model import Semantic

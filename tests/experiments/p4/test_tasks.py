@@ -21,8 +21,6 @@ from p4_payloads import (
 from scipy.stats import binomtest
 
 from isaclib.data.images import is_animal
-from isaclib.experiments.engine.assembly import WEIGHTS
-from isaclib.experiments.engine.results import load_weights
 from isaclib.experiments.p4 import tasks as p4_tasks
 from isaclib.experiments.p4.config import TWO_TASKS, Point
 from isaclib.experiments.p4.tasks import (
@@ -33,6 +31,8 @@ from isaclib.experiments.p4.tasks import (
     point_from,
     train_and_measure,
 )
+from isaclib.experiments.series.assembly import WEIGHTS
+from isaclib.experiments.series.results import load_weights
 from isaclib.receivers.linear_codes import principal_components
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import transmit

@@ -4,7 +4,7 @@ import warnings
 import pytest
 import torch
 
-from isaclib.experiments.engine.results import load_weights, save_weights
+from isaclib.experiments.series.results import load_weights, save_weights
 from isaclib.learning.networks import count_parameters, load_parameters
 from isaclib.receivers.angle_delay.reference import baseline_grid, training_grid
 from isaclib.signal.arrays import Sector, element_index, element_positions

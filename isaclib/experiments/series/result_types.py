@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from isaclib.experiments.engine.provenance import Provenance
-from isaclib.experiments.engine.result_schema import SCHEMA
+from isaclib.experiments.series.provenance import Provenance
+from isaclib.experiments.series.result_schema import SCHEMA
 
 _T = TypeVar("_T")
 
@@ -96,6 +96,12 @@ class Result:
     config: dict[str, Any]
     series: list[Series]
     provenance: Provenance
+
+    @property
+    def samples(self) -> int | None:
+        """Largest sample count behind a point."""
+        quantities = [q for series in self.series for q in series.quantities.values()]
+        return max((max(q.count) for q in quantities if q.count is not None), default=None)
 
     def __getitem__(self, name: str) -> Series:
         """Return the series of this name; the KeyError of an unknown one lists the names."""

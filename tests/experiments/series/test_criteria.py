@@ -6,8 +6,8 @@ import math
 import pytest
 
 from isaclib.experiments.claims import report
-from isaclib.experiments.engine.criteria import average, median, point
-from isaclib.experiments.engine.results import Quantity, Series
+from isaclib.experiments.series.criteria import average, median, point
+from isaclib.experiments.series.results import Quantity, Series
 
 
 def test_a_point_has_the_interval_of_its_test_samples():

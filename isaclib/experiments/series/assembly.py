@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import (
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import (
     Quantity,
     Result,
     Series,

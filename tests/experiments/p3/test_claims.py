@@ -1,16 +1,20 @@
 """Each criterion of P3's claims passes on results that show the claim and fails on others."""
 
+import json
 import math
 from dataclasses import asdict, replace
 
 import pytest
 from stored_results import SOURCE
 
-from isaclib.experiments.engine.results import Quantity, Result, Series
-from isaclib.experiments.p3 import checks
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.tables import tabulate
+from isaclib.experiments.engine.tasks import Point
+from isaclib.experiments.p3 import claims
 from isaclib.experiments.p3.claims import CLAIMS
-from isaclib.experiments.p3.config import MethodsConfig, Training, variations
-from isaclib.experiments.p3.presets import SENSING_PRESETS
+from isaclib.experiments.p3.config import SENSING_PRESETS, MethodsConfig, Training, variations
+from isaclib.experiments.p3.figures import UNITS
+from isaclib.metrics import Estimate
 
 KNOWN, UNKNOWN = 0.05, 0.15
 """Baselines: one per cent of misdetections is a tenth of the gap."""
@@ -20,29 +24,34 @@ MARKS = [1000, 2000, 5000, 10_000, 50_000, 85_000]
 DRAWS = range(2)
 
 
-def curve(name, p_md, half=HALF, **columns):
+def curve(system, p_md, half=HALF, quantities=None, **coordinates):
+    """Rows of a system over a coordinate: coordinates and points."""
     values = [p_md] if isinstance(p_md, float) else list(p_md)
-    measured = Quantity("p_md", values, [v - half for v in values], [v + half for v in values])
-    others = {key: Quantity(key, [float(v) for v in column]) for key, column in columns.items()}
-    return Series(name, {"p_md": measured, **others})
+    rows = []
+    for index, value in enumerate(values):
+        at = {"system": system, **{name: column[index] for name, column in coordinates.items()}}
+        own = {name: column[index] for name, column in (quantities or {}).items()}
+        rows.append((at, Point({"p_md": Estimate(value, value - half, value + half, 100), **own})))
+    return rows
 
 
-def result(figure, *curves, config=None):
-    series = [replace(c, name=f"{c.name}/{draw}") for draw in DRAWS for c in curves]
-    data = asdict(config or SENSING_PRESETS["smoke"])
-    return {figure: Result(figure, "smoke", data, series, SOURCE)}
+def result(figure, *curves, config=None, arrays=DRAWS):
+    rows = [({**at, "array": n}, point, None) for n in arrays for c in curves for at, point in c]
+    data = json.loads(json.dumps(asdict(config or SENSING_PRESETS["smoke"])))
+    return Result(figure, "smoke", data, tabulate(rows, UNITS), SOURCE)
 
 
 BASELINES = (curve("known", KNOWN), curve("unknown", UNKNOWN))
 
 
-def status(check, results):
-    return check(results).status
+def status(check, result):
+    return check(result).status
 
 
 def test_differences_are_shares_of_the_gap_with_the_interval_of_their_mean():
-    first, second = curve("a", [0.0, 0.07]), curve("b", [0.04], half=0.002)
-    found = checks.difference([0.1, 0.2], [(first, -1)] * 2, [(second, 0)] * 2)
+    rows = [*curve("a", [0.07]), *curve("b", [0.04], half=0.002)]
+    first, second = tabulate([(*row, None) for row in rows], UNITS).split("system").values()
+    found = claims.difference([0.1, 0.2], [first] * 2, [second] * 2)
     assert found[0] == pytest.approx((0.3 + 0.15) / 2)
     half = math.hypot(0.001, 0.002)
     assert found[1] == pytest.approx(math.hypot(half / 0.1, half / 0.2) / 2)
@@ -71,11 +80,11 @@ SL_COURSE = [0.12, 0.12, 0.11, 0.10, 0.07, 0.05]
     ],
 )
 def test_unsupervised_first(ul, expected):
-    assert status(checks.check_ul_first, courses(ul, SL_COURSE)) == expected
+    assert status(claims.ul_first, courses(ul, SL_COURSE)) == expected
 
 
 def test_unsupervised_first_says_where_it_is_overtaken():
-    found = checks.check_ul_first(courses([0.10, 0.09, 0.08, 0.08, 0.08, 0.08], SL_COURSE))
+    found = claims.ul_first(courses([0.10, 0.09, 0.08, 0.08, 0.08, 0.08], SL_COURSE))
     assert "ahead at 59% of the iterations" in found.measured
 
 
@@ -92,7 +101,7 @@ def ends(**p_md):
     [(0.07, "reproduced"), (0.0605, "not reproduced"), (0.05, "not reproduced")],
 )
 def test_order(other, expected):
-    assert status(checks.check_order, ends(SSL=0.06, USL=other)) == expected
+    assert status(claims.order, ends(SSL=0.06, USL=other)) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,7 +109,7 @@ def test_order(other, expected):
     [(0.055, "reproduced"), (0.0699, "reproduced"), (0.0701, "not reproduced")],
 )
 def test_a_thousand_iterations(semi, expected):
-    assert status(checks.check_thousand, ends(SL=0.06, SSL=semi)) == expected
+    assert status(claims.thousand, ends(SL=0.06, SSL=semi)) == expected
 
 
 # p3-ratio and p3-cutoff
@@ -123,7 +132,7 @@ def ratio(p_md, sl=0.05):
     ],
 )
 def test_ratio(p_md, expected):
-    assert status(checks.check_ratio, ratio(p_md)) == expected
+    assert status(claims.ratio, ratio(p_md)) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +147,7 @@ def test_ratio(p_md, expected):
     ],
 )
 def test_cut_off(p_md, expected):
-    assert status(checks.check_cut_off, ratio(p_md)) == expected
+    assert status(claims.cut_off, ratio(p_md)) == expected
 
 
 # p3-known and p3-limited
@@ -148,8 +157,9 @@ def sweep(name, p_md, position=1.0, ser=0.01):
     """A front of five points from small to large SER."""
     sers = [ser * 2**i for i in range(5)]
     factors = [4.0, 3.0, 2.0, 1.5, 1.0]
-    columns = {"position": [position * f for f in factors], "ser": sers}
-    return curve(name, [p_md * f for f in factors], half=1e-6, **columns)
+    quantities = {"position": [position * f for f in factors], "ser": sers}
+    p_mds = [p_md * f for f in factors]
+    return curve(name, p_mds, half=1e-6, quantities=quantities, eta=range(5))
 
 
 def tradeoff(**systems):
@@ -168,7 +178,7 @@ def tradeoff(**systems):
 )
 def test_known(p_md, position, expected):
     results = tradeoff(SL=sweep("SL", p_md, position))
-    assert status(checks.check_known, results) == expected
+    assert status(claims.known, results) == expected
 
 
 @pytest.mark.parametrize(
@@ -186,24 +196,32 @@ def test_limited(short, semi, expected):
         short=sweep("SL short", short[0], ser=short[1]),
         semi=sweep("SL+UL", semi[0], ser=semi[1]),
     )
-    assert status(checks.check_limited, results) == expected
+    assert status(claims.limited, results) == expected
 
 
 # p3-lr-drop and p3-divergence
 
 
-def methods(**p_md):
+def methods_curves(samples=None, **p_md):
     ways = variations(Training(rate=10.0), rates=(1.0, 50.0))
     config = MethodsConfig(variations=ways, draws=len(DRAWS))
     names = {"fast": "rate x50", "slow": "rate x1", "constant": "no drop"}
     total = Training().steps * Training().batch
-    curves = [curve(names.get(k, k), v, samples=[total]) for k, v in p_md.items()]
-    return result("p3-learning", *BASELINES, *curves, config=config)
+    curves = [
+        curve("SL", v, variation=[names.get(k, k)], samples=[samples or total])
+        for k, v in p_md.items()
+    ]
+    return [*BASELINES, *curves], config
+
+
+def methods(**p_md):
+    curves, config = methods_curves(**p_md)
+    return result("p3-learning", *curves, config=config)
 
 
 @pytest.mark.parametrize(("constant", "expected"), [(0.07, "reproduced"), (0.06, "not reproduced")])
 def test_drop(constant, expected):
-    assert status(checks.check_drop, methods(supervised=0.06, constant=constant)) == expected
+    assert status(claims.lr_drop, methods(supervised=0.06, constant=constant)) == expected
 
 
 @pytest.mark.parametrize(
@@ -216,7 +234,7 @@ def test_drop(constant, expected):
 )
 def test_divergence(own, fast, expected):
     results = methods(supervised=own, fast=fast, slow=0.06)
-    found = checks.check_divergence(results)
+    found = claims.divergence(results)
     assert found.status == expected
     assert "x10, " in found.measured
     assert "x1," not in found.measured
@@ -224,16 +242,22 @@ def test_divergence(own, fast, expected):
 
 @pytest.mark.parametrize("before", ["its end", "its first mark"])
 def test_a_training_that_broke_off_has_diverged_however_well_it_began(before):
-    results = methods(supervised=0.06, fast=0.06, slow=0.06)
-    series = results["p3-learning"].series
-    broken = next(s for s in series if s.name == "rate x50/1")
-    if before == "its end":
-        broken.quantities["samples"].values[-1] -= 1
-    else:
-        series.remove(broken)
-    found = checks.check_divergence(results)
+    curves, config = methods_curves(supervised=0.06, slow=0.06)
+    (*_, fast), _ = methods_curves(fast=0.06)
+    (*_, broken), _ = methods_curves(fast=0.06, samples=1000)
+    rows = [({**at, "array": n}, point, None) for n in DRAWS for c in curves for at, point in c]
+    second = [broken] if before == "its end" else []
+    for array, own in enumerate(([fast], second)):
+        rows += [({**at, "array": array}, point, None) for c in own for at, point in c]
+    stored = result("p3-learning", *curves, config=config)
+    found = claims.divergence(replace(stored, rows=tabulate(rows, UNITS)))
     assert found.status == "partly"
     assert "0.0600 at x10, none at x50, which broke off" in found.measured
+
+
+def test_a_rate_at_which_no_training_got_to_its_first_mark_has_diverged():
+    found = claims.divergence(methods(supervised=0.06, slow=0.06))
+    assert "none at x50, which broke off" in found.measured
 
 
 # p3-constellation
@@ -243,12 +267,13 @@ def test_a_training_that_broke_off_has_diverged_however_well_it_began(before):
     ("reciprocal", "expected"), [(0.061, "reproduced"), (0.062, "not reproduced")]
 )
 def test_constellation(reciprocal, expected):
-    series = [
-        curve("reciprocal", [0.06, reciprocal], order=[4, 16]),
-        curve("matched", [0.06, 0.06], order=[4, 16]),
+    rows = [
+        ({"order": order, "filter": name}, point, None)
+        for name, p_md in (("reciprocal", [0.06, reciprocal]), ("matched", [0.06, 0.06]))
+        for order, (_, point) in zip((4, 16), curve(name, p_md), strict=True)
     ]
-    stored = {"p3-constellation": Result("p3-constellation", "smoke", {}, series, SOURCE)}
-    assert status(checks.check_constellation, stored) == expected
+    stored = Result("p3-constellation", "smoke", {}, tabulate(rows, UNITS), SOURCE)
+    assert status(claims.constellation, stored) == expected
 
 
 def test_claims_are_all_ten_and_say_how_they_are_tested():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from isaclib.experiments.engine.results import Result
-    from isaclib.experiments.engine.sweep import Sweep
+    from isaclib.experiments.series.results import Result
+    from isaclib.experiments.series.sweep import Sweep
 
 __all__ = ["FigureSpec", "RunContext"]
 

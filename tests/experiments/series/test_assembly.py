@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from isaclib.experiments.engine.assembly import (
+from isaclib.experiments.engine.tasks import Test as SampleCounts
+from isaclib.experiments.series.assembly import (
     WEIGHTS,
     collect_weights,
     finished,
@@ -23,10 +24,10 @@ from isaclib.experiments.engine.assembly import (
     metric_series,
     stored_sibling,
 )
-from isaclib.experiments.engine.criteria import best_at, fraction, status_of
-from isaclib.experiments.engine.drawing import LABELS, named, tradeoff_axes
-from isaclib.experiments.engine.figures import RunContext
-from isaclib.experiments.engine.results import (
+from isaclib.experiments.series.criteria import best_at, fraction, status_of
+from isaclib.experiments.series.drawing import LABELS, named, tradeoff_axes
+from isaclib.experiments.series.figures import RunContext
+from isaclib.experiments.series.results import (
     Quantity,
     Result,
     ResultError,
@@ -36,8 +37,7 @@ from isaclib.experiments.engine.results import (
     save_result,
     save_weights,
 )
-from isaclib.experiments.engine.sweep import Sweep, Task
-from isaclib.experiments.p1.config import Test as SampleCounts
+from isaclib.experiments.series.sweep import Sweep, Task
 from isaclib.systems.transceiver import Measurement
 
 NAMES = [

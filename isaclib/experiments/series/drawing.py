@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from isaclib.experiments.engine.plotting import plain_log_scale
-from isaclib.experiments.engine.results import Result, Series
+from isaclib.experiments.series.results import Result, Series
 
 LABELS = {
     "ser": "symbol error rate, SER",

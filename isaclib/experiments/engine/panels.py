@@ -1,0 +1,261 @@
+"""How rows are drawn: a drawing has panels, a panel has layers, and a layer selects rows.
+
+A layer is anything with ``draw(axes, rows, x, y)``; a figure that needs its own kind defines one.
+Nothing here imports Matplotlib before it draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.tables import Table
+from isaclib.experiments.engine.tasks import At
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+C = TypeVar("C")
+LABELS = {
+    "ser": "symbol error rate, SER",
+    "p_d": r"detection probability, $P_\mathrm{d}$",
+    "p_md": r"misdetection probability, $P_\mathrm{md}$",
+    "rmse_deg": "angle RMSE (degrees)",
+    "position": "position RMSE (m)",
+}
+"""What the axes of common quantities are called."""
+
+
+class Layer(Protocol):
+    """Something drawn in a panel from some of a result's rows."""
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve with the intervals of its points, or with its range over another coordinate.
+
+    Attributes:
+        where: Coordinates of its rows.
+        label: Entry in the legend.
+        color: Name in :data:`.plotting.COLORS`.
+        marker: Marker of the points.
+        line: Line style, ``""`` for none.
+        filled: Whether the markers are filled.
+        over: Coordinate, such as an array, over whose values the curve is a mean, with bars from
+            the smallest to the largest. It ends with the shortest, and is the only one if it is.
+        optional: Whether it is left out where there are no such rows.
+    """
+
+    where: At
+    label: str | None = None
+    color: str = "blue"
+    marker: str = "o"
+    line: str = "-"
+    filled: bool = True
+    over: str = ""
+    optional: bool = False
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine import plotting
+
+        try:
+            rows = rows.where(**self.where)
+        except KeyError:
+            if self.optional:
+                return
+            raise
+        curves = list(rows.split(self.over).values()) if self.over else [rows]
+        common = range(min(map(len, curves)))
+        curves = [curve.take(common) for curve in curves]
+        color = plotting.COLORS[self.color]
+        if len(curves) == 1:
+            plotting.plot_points(
+                axes,
+                curves[0],
+                x,
+                y,
+                label=self.label,
+                color=color,
+                marker=self.marker,
+                line=self.line,
+                filled=self.filled,
+            )
+            return
+        mean, low, high = plotting.spread(curves, y)
+        bars = [
+            [m - value for m, value in zip(mean, low, strict=True)],
+            [value - m for m, value in zip(mean, high, strict=True)],
+        ]
+        look: dict[str, Any] = {"label": self.label, "color": color, "marker": self.marker}
+        axes.errorbar(curves[0][x].values, mean, yerr=bars, elinewidth=1, **look)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line at the mean of some rows, such as a baseline over all arrays.
+
+    Attributes:
+        where: Coordinates of its rows.
+        label: Entry in the legend.
+        color: Name in :data:`.plotting.COLORS`.
+        line: Line style.
+        width: Its width.
+        band: Whether to shade the range of the rows.
+    """
+
+    where: At
+    label: str | None = None
+    color: str = "gray"
+    line: str = "--"
+    width: float | None = None
+    band: bool = True
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine.plotting import COLORS
+
+        values, color = rows.where(**self.where)[y].values, COLORS[self.color]
+        mean = sum(values) / len(values)
+        look: dict[str, Any] = {"linewidth": self.width} if self.width else {}
+        axes.axhline(mean, color=color, linestyle=self.line, label=self.label, **look)
+        if self.band:
+            axes.axhspan(min(values), max(values), color=color, alpha=0.12, lw=0)
+
+
+@dataclass(frozen=True)
+class Front:
+    """The points of a sweep that no other beats in both x and y, the others faintly.
+
+    Attributes:
+        where: Coordinates of its rows.
+        label: Entry in the legend.
+        color: Name in :data:`.plotting.COLORS`.
+        marker: Marker of the front.
+        over: Coordinate, such as an array, of which only the first value is drawn like this, and
+            the others as faint lines.
+        larger_is_better: Whether y is a benefit and not a cost.
+    """
+
+    where: At
+    label: str
+    color: str
+    marker: str = ""
+    over: str = ""
+    larger_is_better: bool = False
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine import plotting
+        from isaclib.metrics import pareto_front
+
+        rows = rows.where(**self.where)
+        color = plotting.COLORS[self.color]
+        for index, curve in enumerate(rows.split(self.over).values() if self.over else [rows]):
+            sign = -1 if self.larger_is_better else 1
+            front = curve.take(pareto_front(curve[x].values, [sign * v for v in curve[y].values]))
+            if index:
+                places = front[x].values, front[y].values
+                axes.plot(*places, linewidth=1, color=color, alpha=0.25)
+                continue
+            axes.plot(curve[x].values, curve[y].values, ".", color=color, alpha=0.15)
+            plotting.plot_points(
+                axes, front, x, y, color=color, marker=self.marker, label=self.label
+            )
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes.
+
+    Attributes:
+        x: Coordinate or quantity on the horizontal axis.
+        y: Quantity on the vertical axis.
+        layers: What is drawn, in this order.
+        xlabel: What the horizontal axis is called; that of :data:`LABELS` if not given.
+        ylabel: The same for the vertical one.
+        xscale: A scale of Matplotlib, or ``"plain"``, logarithmic with ordinary numbers.
+        yscale: The same for the vertical axis.
+        title: Title.
+        finish: What is done to the axes at last.
+    """
+
+    x: str
+    y: str
+    layers: Sequence[Layer]
+    xlabel: str | None = None
+    ylabel: str | None = None
+    xscale: str = "linear"
+    yscale: Literal["linear", "log", "plain"] = "linear"
+    title: str = ""
+    finish: Callable[[Axes, Table], None] | None = None
+
+    def draw(self, axes: Axes, rows: Table) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine.plotting import plain_log_scale
+
+        for layer in self.layers:
+            layer.draw(axes, rows, self.x, self.y)
+        for scale, set_scale in ((self.xscale, axes.set_xscale), (self.yscale, axes.set_yscale)):
+            if scale not in ("linear", "plain"):
+                set_scale(scale)
+        if self.finish:
+            self.finish(axes, rows)
+        axes.set_xlabel(LABELS.get(self.x, self.x) if self.xlabel is None else self.xlabel)
+        axes.set_ylabel(LABELS.get(self.y, self.y) if self.ylabel is None else self.ylabel)
+        axes.set_title(self.title)
+        plain_log_scale(axes, x=self.xscale == "plain", y=self.yscale == "plain")
+
+
+@dataclass(frozen=True)
+class Drawing(Generic[C]):
+    """Panels with one legend above them, and where their points come from below.
+
+    Attributes:
+        panels: Makes the panels for a configuration, row by row.
+        columns: Panels in a row.
+        width: Width of each [inch].
+        height: Height of each [inch].
+        legend_columns: Columns of the legend.
+        sharex: Whether panels share the horizontal axis.
+    """
+
+    panels: Callable[[C], Sequence[Panel]]
+    columns: int = 2
+    width: float = 4.4
+    height: float = 3.6
+    legend_columns: int = 2
+    sharex: bool = False
+
+    def draw(self, config: C, result: Result) -> Figure:
+        """Draw a result."""
+        from matplotlib import pyplot as plt
+
+        from isaclib.experiments.engine.plotting import name_source, style
+
+        panels = self.panels(config)
+        lines = -(-len(panels) // self.columns)
+        size = (self.width * self.columns, self.height * lines)
+        entries: dict[str, Any] = {}
+        with style():
+            figure, grid = plt.subplots(
+                lines, self.columns, figsize=size, squeeze=False, sharex=self.sharex
+            )
+            for axes, panel in zip(grid.flat, panels, strict=True):
+                panel.draw(axes, result.rows)
+                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                    entries.setdefault(label, handle)
+            figure.legend(
+                list(entries.values()),
+                list(entries),
+                loc="outside upper center",
+                ncols=self.legend_columns,
+            )
+            name_source(figure, result)
+        return figure
