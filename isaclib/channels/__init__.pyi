@@ -1,3 +1,4 @@
+from .basis_echo import BasisEcho as BasisEcho
 from .codes import CodeChannel as CodeChannel
 from .codes import CodeRealization as CodeRealization
 from .codes import EchoChannel as EchoChannel
@@ -13,6 +14,5 @@ from .narrowband import RadarChannel as RadarChannel
 from .narrowband import RadarRealization as RadarRealization
 from .narrowband import channel_state as channel_state
 from .narrowband import target_echo as target_echo
-from .ofdm import BasisEcho as BasisEcho
 from .ofdm import OfdmRadarChannel as OfdmRadarChannel
 from .ofdm import Targets as Targets

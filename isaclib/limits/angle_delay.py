@@ -20,7 +20,8 @@ from typing import NamedTuple
 import torch
 
 from isaclib._validation import check_positive_int
-from isaclib.channels.ofdm import BasisEcho, OfdmRadarChannel, Targets
+from isaclib.channels.basis_echo import BasisEcho
+from isaclib.channels.ofdm import OfdmRadarChannel, Targets
 from isaclib.limits._quadrature import legendre, legendre_round
 from isaclib.limits.angle import rms_aperture
 from isaclib.signal.arrays import beampattern, steering_vector

@@ -126,6 +126,29 @@ def steering_spans(
     return SteeringSpans(torch.polar(torch.ones_like(angle), angle), rotations, ranks)
 
 
+def product_by_group(
+    values: torch.Tensor, matrices: torch.Tensor, sizes: list[int]
+) -> torch.Tensor:
+    """Multiply the values of each sample with a matrix of its group.
+
+    Args:
+        values: ``[samples, ..., some]``. Samples of one group follow each other.
+        matrices: ``[groups, some, others]``.
+        sizes: Number of samples of each group.
+
+    Returns:
+        ``[samples, ..., others]``.
+    """
+    lines, between = values.flatten(0, -2), values.shape[1:-1]
+    found = lines.new_empty(len(lines), matrices.shape[-1])
+    first = 0
+    for size, matrix in zip(sizes, matrices.unbind(), strict=True):
+        stop = first + size * between.numel()
+        torch.mm(lines[first:stop], matrix, out=found[first:stop])
+        first = stop
+    return found.view(*values.shape[:-1], found.shape[-1])
+
+
 @dataclass(frozen=True, eq=False)
 class ProlateFunctions:
     r"""The leading prolate spheroidal wave functions of a bandwidth c, at any points.

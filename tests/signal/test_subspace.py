@@ -11,7 +11,13 @@ from scipy.special import pro_ang1, roots_legendre
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.spacings import draw_spacings, spacing_positions
-from isaclib.signal.subspace import TOLERANCE, prolate_functions, spanning_basis, steering_spans
+from isaclib.signal.subspace import (
+    TOLERANCE,
+    product_by_group,
+    prolate_functions,
+    spanning_basis,
+    steering_spans,
+)
 
 
 def vectors(count=300, size=24):
@@ -261,3 +267,14 @@ def test_prolate_functions_leave_no_more_than_the_tolerance(bandwidth, tolerance
 def test_arguments_are_checked(shape, tolerance, match):
     with pytest.raises(ValueError, match=match):
         spanning_basis(torch.ones(shape), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("sizes", [[3, 0, 2], [5], [0, 5]])
+def test_each_group_has_its_own_matrix(sizes):
+    draw = torch.Generator().manual_seed(0)
+    values = torch.randn(5, 2, 4, generator=draw)
+    matrices = torch.randn(len(sizes), 4, 3, generator=draw)
+    found = product_by_group(values, matrices, sizes)
+    group = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    torch.testing.assert_close(found, values @ matrices[group])
+    assert product_by_group(values[:0], matrices, [0] * len(sizes)).shape == (0, 2, 3)

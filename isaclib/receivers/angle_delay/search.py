@@ -5,44 +5,52 @@ with dictionaries of 720 angles and 200 delays, and keeps all of it for the grad
 numbers need far less:
 
 - echoes come in the delay basis, ``rank`` columns in place of S subcarriers;
-- samples are sorted by their sectors and worked on in chunks that fit the cache. The sectors of a
-  chunk span few dimensions of the antennas' space
-  (:func:`isaclib.signal.subspace.steering_spans`): only there are echoes simulated and searched;
+- samples are sorted by their sectors and worked on in groups that fit the cache. The sectors of a
+  group span few dimensions of the antennas' space
+  (:mod:`isaclib.receivers.angle_delay.sectors`): only there are echoes simulated and searched;
 - the maximum is searched from coarse to fine, without a gradient
   (:mod:`isaclib.receivers.angle_delay.peak`);
 - the softmax sees a window of a few points, computed exactly, and the gradient is that of the
-  window alone, as in P3 (:mod:`isaclib.receivers.angle_delay.window`). It alone needs echoes
-  outside the span, at the few delays that weigh anything; white noise is independent there of all
-  that the search has seen, so it is drawn after the search.
+  window alone, as in P3 (:mod:`isaclib.receivers.angle_delay.window`). Only samples have one whose
+  window has more than one point that weighs anything. It alone needs echoes outside the span, at the few
+  delays that weigh anything; white noise is independent there of all that the search has seen, so
+  it is drawn after the search.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, get_args
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from isaclib._validation import check_one_of, check_positive_int
-from isaclib.channels.ofdm import BasisEcho
-from isaclib.receivers.angle_delay.peak import AngleCells, DelayCells, cell_size, find_peak
+from isaclib.channels.basis_echo import BasisEcho
+from isaclib.receivers.angle_delay.peak import (
+    ChunkMaps,
+    DelayCells,
+    Workspace,
+    fill_power,
+    find_peak,
+)
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid, Estimate
+from isaclib.receivers.angle_delay.sectors import SectorGroups, sector_groups
 from isaclib.receivers.angle_delay.window import (
     Derivatives,
+    Differentiable,
+    MovingEstimate,
     Window,
     WindowTables,
     window_derivatives,
 )
-from isaclib.signal.arrays import steering_vector
 from isaclib.signal.ofdm import DelayBasis
 from isaclib.signal.sectors import Windows
-from isaclib.signal.subspace import steering_spans
+from isaclib.signal.subspace import product_by_group
 
-Differentiable = Literal["position", "maximum"]
-"""What of an estimate has a gradient: angle and range, which P3's supervised loss needs, or the
-map's maximum, which its unsupervised loss does."""
+GROUP = {"cpu": 100, "cuda": 1024}
+"""Samples that share a basis of angles: on a CPU what fits the cache, on a GPU what keeps it
+busy."""
 
-CHUNK = {"cpu": 120, "cuda": 1024}
-"""Samples worked on at a time: on a CPU what fits the cache, on a GPU what keeps it busy."""
+CHUNK = {"cpu": 500, "cuda": 1024}
+"""Samples worked on at a time: enough that the operations take longer than to start them."""
 
 
 class MapSearch:
@@ -69,13 +77,14 @@ class MapSearch:
         chunk: int | None = None,
     ) -> None:
         device = torch.device(device)
-        if chunk is None:
-            chunk = CHUNK["cpu" if device.type == "cpu" else "cuda"]
-        self.chunk = check_positive_int("chunk", chunk)
+        kind = "cpu" if device.type == "cpu" else "cuda"
+        self.chunk = check_positive_int("chunk", CHUNK[kind] if chunk is None else chunk)
+        self.group = min(GROUP[kind], self.chunk)
         self.grid, self.dtype = grid, dtype
         self.angles = grid.angles.to(device)
         self.tables = WindowTables(grid, basis, dtype=dtype, device=device)
         self.delays = DelayCells(grid, basis, dtype=dtype, device=device)
+        self.memory = Workspace(dtype=dtype, device=device)
 
     def maximum(
         self,
@@ -102,7 +111,7 @@ class MapSearch:
         Raises:
             ValueError: If the windows are not one a sample.
         """
-        return self._without_gradient(self._maximum, echo, positions, windows, angles)
+        return self._without_gradient("maximum", echo, positions, windows, angles)
 
     def estimate(
         self,
@@ -128,7 +137,7 @@ class MapSearch:
         Raises:
             ValueError: If the windows are not one a sample.
         """
-        return self._without_gradient(self._position, echo, positions, windows, angles)
+        return self._without_gradient("position", echo, positions, windows, angles)
 
     def differentiable(
         self,
@@ -155,69 +164,89 @@ class MapSearch:
             ValueError: If ``output`` is not allowed, or the windows are not one a sample.
         """
         check_one_of("output", output, get_args(Differentiable))
-        one = self._position if output == "position" else self._maximum
+        one, half = self._outputs(output)
 
-        def run() -> tuple[Estimate, Derivatives]:
-            found, derivatives = [], []
-            for chunk in self._chunks(echo, positions, windows, None):
-                estimate, outputs = one(chunk)
-                found.append(estimate)
-                derivatives.append(self._derivatives(chunk, *outputs()))
-            order = _order(windows)
-            return Estimate(*_joined(found, order)), Derivatives(*_joined(derivatives, order))
+        def run() -> tuple[Estimate, torch.Tensor, Derivatives]:
+            found, samples, derivatives = [], [], []
+            # Inference mode, as bookkeeping for gradients would take a twentieth of the time.
+            with torch.inference_mode():
+                for chunk in self._chunks(echo, positions, windows, None, half):
+                    estimate, outputs = one(chunk)
+                    moves = outputs()
+                    found.append((chunk.samples, *estimate))
+                    samples.append(chunk.samples.index_select(0, moves.samples))
+                    derivatives.append(self._derivatives(chunk, moves))
+            joined = (torch.cat(parts) for parts in zip(*derivatives, strict=True))
+            return _joined(found), torch.cat(samples), Derivatives(*joined)
 
-        return Estimate(*_Differentiable.apply(positions, echo.amplitude, run, output))
+        return Estimate(*MovingEstimate.apply(positions, echo.amplitude, run, output))
 
-    @torch.no_grad()
     def _without_gradient(
         self,
-        one: "Callable[[_Chunk], tuple[Estimate, _Outputs]]",
+        output: Differentiable,
         echo: BasisEcho,
         positions: torch.Tensor,
         windows: Windows,
         angles: torch.Tensor | None,
     ) -> Estimate:
-        chunks = self._chunks(echo, positions, windows, angles)
-        return Estimate(*_joined([one(chunk)[0] for chunk in chunks], _order(windows)))
+        one, half = self._outputs(output)
+        with torch.inference_mode():
+            chunks = self._chunks(echo, positions, windows, angles, half)
+            found = [(chunk.samples, *one(chunk)[0]) for chunk in chunks]
+        return _joined(found)
+
+    def _outputs(
+        self, output: Differentiable
+    ) -> "tuple[Callable[[_Chunk], tuple[Estimate, _Outputs]], int]":
+        """What makes outputs of a chunk, and how far the windows reach that it needs."""
+        if output == "position":
+            return self._position, self.tables.half
+        return self._maximum, 0
 
     def _maximum(self, chunk: "_Chunk") -> "tuple[Estimate, _Outputs]":
         """Maxima of a chunk; and their windows of one point, with derivatives of one."""
         row, column = chunk.place
-        found = Estimate(chunk.value, self.tables.angles[row], self.tables.distances[column])
+        angles, distances = self.tables.angles, self.tables.distances
+        found = Estimate(
+            chunk.value, angles.index_select(0, row), distances.index_select(0, column)
+        )
 
-        def outputs() -> tuple[Window, torch.Tensor, slice]:
-            sector, half = chunk.sector, self.tables.half
-            window = self.tables.point(chunk.delayed, sector.steering, chunk.place, sector.first)
+        def outputs() -> _Moves:
+            columns = slice(self.tables.half, self.tables.half + 1)
+            window = self.tables.point(chunk.delayed, row, chunk.rows)
             one = chunk.value.new_ones(len(chunk.value), 1, 1, 1)
-            return window, one, slice(half, half + 1)
+            return _Moves(torch.arange(len(row), device=row.device), window, one, columns)
 
         return found, outputs
 
     def _position(self, chunk: "_Chunk") -> "tuple[Estimate, _Outputs]":
         """Estimates of a chunk; and what of their windows weighs anything."""
-        sector = chunk.sector
-        average = self.tables.average(
-            chunk.delayed, sector.steering, chunk.place, sector.first, chunk.windows
-        )
+        average = self.tables.average(chunk.delayed, chunk.place, chunk.windows, chunk.rows)
 
-        def outputs() -> tuple[Window, torch.Tensor, slice]:
-            columns = average.relevant_columns()
-            return average.window.columns(columns), average.derivatives(columns), columns
+        def outputs() -> _Moves:
+            moving = average.moving()
+            some = average.chosen(moving)
+            columns = some.relevant_columns()
+            window = some.window.columns(columns)
+            return _Moves(moving, window, some.derivatives(columns), columns)
 
         return Estimate(chunk.value, average.angle, average.distance), outputs
 
-    def _derivatives(
-        self, chunk: "_Chunk", window: Window, weights: torch.Tensor, columns: slice
-    ) -> Derivatives:
-        """Derivatives of a chunk's outputs, with the echoes outside the span drawn for them."""
-        sector, part, echo = chunk.sector, chunk.part, chunk.echo
-        tables = self.tables.signatures(columns)
-        delays, factor = (table.index_select(0, chunk.place[1]) for table in tables)
-        correlation = torch.bmm(delays, echo.spectral[part].unsqueeze(-1)).squeeze(-1)
-        outside = echo.outside(part, sector.outside, delays, factor)
+    def _derivatives(self, chunk: "_Chunk", moves: "_Moves") -> Derivatives:
+        """Derivatives of some outputs, with the echoes outside the span drawn for them."""
+        moving, window, weights, columns = moves
+        groups = chunk.groups
+        sizes = torch.bincount(chunk.group[moving], minlength=len(groups.first)).tolist()
+        echo = chunk.echo.reordered(chunk.part.start + moving)
+        place = chunk.place[1].index_select(0, moving)
+        delays, factor = (table.index_select(0, place) for table in self.tables.signatures(columns))
+        correlation = torch.bmm(delays, echo.spectral.unsqueeze(-1)).squeeze(-1)
+        outside = echo.outside(slice(0, len(moving)), groups.outside, delays, factor, sizes)
         delayed = torch.cat([window.delayed, outside], dim=-1)
-        spatial = echo.spatial[part] @ sector.inside.conj().to(echo.spatial)
-        return window_derivatives(window, weights, (delayed, spatial, correlation), sector.rotation)
+        spatial = product_by_group(echo.spatial, groups.inside.conj(), sizes)
+        return window_derivatives(
+            window, weights, (delayed, spatial, correlation), (groups.rotations, sizes)
+        )
 
     def _chunks(
         self,
@@ -225,150 +254,140 @@ class MapSearch:
         positions: torch.Tensor,
         windows: Windows,
         angles: torch.Tensor | None,
+        half: int,
     ) -> Iterator["_Chunk"]:
         """Simulate the echoes chunk by chunk, and find the maxima of their maps."""
-        count, order = len(echo), _order(windows)
+        count = len(echo)
         if len(windows) not in (1, count):
             raise ValueError(
                 f"windows must be one for all samples or one for each of {count}, "
                 f"got {len(windows)}"
             )
-        parts = [
-            slice(first, min(first + self.chunk, count)) for first in range(0, count, self.chunk)
-        ]
-        if order is None:
-            sectors = self._sectors(positions, [windows], angles) * len(parts)
-        else:
+        order = torch.arange(count, device=self.angles.device)
+        if len(windows) > 1:
+            # Sectors that overlap follow each other.
+            order = windows.start.argsort()
             echo, windows = echo.reordered(order), windows[order]
-            sectors = self._sectors(positions, [windows[part] for part in parts], angles)
-        for part, sector in zip(parts, sectors, strict=True):
-            samples = echo.samples(part, None if angles is not None else sector.inside)
-            delayed, own = self.delays.correlate(samples), windows[part]
-            value, row, column = find_peak(delayed, own, sector.cells, self.delays)
-            yield _Chunk(echo, part, own, sector, delayed, value, (row, column))
+        own = self._groups(positions, windows, count, angles)
+        per_chunk = -(-self.chunk // self.group)
+        for number, first in enumerate(range(0, count, self.chunk)):
+            part = slice(first, min(first + self.chunk, count))
+            groups = own.some(slice(number * per_chunk, (number + 1) * per_chunk))
+            bases = groups.inside if angles is None else None
+            found = self._searched(echo, (part, bases), windows[part], groups, half)
+            yield _Chunk(order[part], *found)
 
-    def _sectors(
-        self, positions: torch.Tensor, windows: list[Windows], angles: torch.Tensor | None
-    ) -> list["_Sector"]:
-        """Rows of the map that hold some windows each, in the basis of their span."""
-        positions = positions.detach().to(self.angles)
-        aperture = float(positions.max() - positions.min())
-        spacing = float(torch.sin(self.angles).diff().abs().max()) if len(self.angles) > 1 else 1.0
-        size = cell_size(1 / max(aperture * spacing, 1 / len(self.angles)))
-        first = torch.stack([some.start.min() for some in windows])
-        stop = torch.stack([some.stop.max() for some in windows])
-        firsts, counts = first.tolist(), (-(-(stop - first) // size) * size).tolist()
-        # Whole cells, the last of which may go beyond the sectors.
-        index = first.unsqueeze(-1) + torch.arange(max(counts), device=first.device)
-        index.clamp_(max=len(self.angles) - 1)
-        steering = steering_vector(self.angles, positions).conj_physical()
-        if angles is None:
-            sines = torch.sin(self.angles)
-            spans = steering_spans(positions, sines[first], sines[stop - 1])
-            bases, ranks = spans.phases.unsqueeze(-1) * spans.rotations, spans.ranks
-            rows = torch.bmm(steering[index], bases)
-        else:
-            bases = angles.to(steering).expand(len(windows), -1, -1)
-            ranks = [angles.shape[-1]] * len(windows)
-            rows = (steering @ bases[0])[index]
-            spans = None
-        found = []
-        for number, (begin, count, rank) in enumerate(zip(firsts, counts, ranks, strict=True)):
-            vectors = rows[number, :count, :rank].to(self.dtype.to_complex())
-            basis = bases[number].to(vectors)
-            rotation = basis if spans is None else spans.rotations[number].to(vectors)
-            cells = AngleCells(vectors, begin, size)
-            found.append(_Sector(begin, vectors, cells, basis[:, :rank], basis[:, rank:], rotation))
-        return found
+    def _groups(
+        self,
+        positions: torch.Tensor,
+        windows: Windows,
+        count: int,
+        angles: torch.Tensor | None,
+    ) -> SectorGroups:
+        """Rows of the groups of all chunks."""
+        sample = torch.arange(count, device=self.angles.device)
+        inner = torch.div(sample % self.chunk, self.group, rounding_mode="floor")
+        chunk = torch.div(sample, self.chunk, rounding_mode="floor")
+        group = chunk * -(-self.chunk // self.group) + inner
+        groups = int(group[-1]) + 1
+        first, stop = windows.start, windows.stop
+        if len(windows) > 1:
+            empty = first.new_empty(groups)
+            first = empty.scatter_reduce(0, group, first, "amin", include_self=False)
+            stop = empty.scatter_reduce(0, group, stop, "amax", include_self=False)
+        found = sector_groups(
+            self.angles,
+            positions.detach().to(self.angles),
+            first,
+            stop,
+            dtype=self.dtype,
+            angles=angles,
+        )
+        return found if len(windows) > 1 else found.repeated(groups)
 
-
-class _Sector(NamedTuple):
-    """Rows of the map that hold the sectors of a chunk.
-
-    Attributes:
-        first: The first row.
-        steering: ``[rows, dimensions]``, complex. Their conjugate steering vectors, in the basis.
-        cells: The same in cells.
-        inside: ``[antennas, dimensions]``, complex. Orthonormal basis of their span.
-        outside: ``[antennas, others]``, complex. Orthonormal basis of all that is orthogonal to it.
-        rotation: ``[antennas, antennas]``, complex. Both, but for a phase of each antenna.
-    """
-
-    first: int
-    steering: torch.Tensor
-    cells: AngleCells
-    inside: torch.Tensor
-    outside: torch.Tensor
-    rotation: torch.Tensor
+    def _searched(
+        self,
+        echo: BasisEcho,
+        simulated: tuple[slice, torch.Tensor | None],
+        windows: Windows,
+        groups: SectorGroups,
+        half: int,
+    ) -> tuple[Any, ...]:
+        """Simulate a chunk group by group, and find the maxima of its maps."""
+        part, bases = simulated
+        count, columns, dimensions = part.stop - part.start, len(self.delays), 2 * groups.rank
+        group = torch.arange(count, device=self.angles.device) // self.group
+        inside = groups.contained(windows, group)
+        maps = ChunkMaps(
+            self.memory.part("echoes", count, echo.spectral.shape[-1], dimensions),
+            inside,
+            inside.unflatten(-1, (groups.cells, -1)).amax(dim=-1),
+            self.memory.part("middles", count, columns, dimensions),
+            self.memory.part("power", count, columns),
+        )
+        simulation = echo.by_group(part, bases, maps.echoes.split(self.group))
+        parts = zip(*(some.split(self.group) for some in maps), strict=True)
+        for own, coarse, _ in zip(parts, groups.coarse.unbind(), simulation, strict=True):
+            fill_power(ChunkMaps(*own), coarse, self.delays, self.memory)
+        value, row, column = find_peak(maps, groups, self.delays, group)
+        middle = self.tables.half
+        signatures = self.tables.signatures(slice(middle - half, middle + half + 1))[0]
+        delayed = torch.bmm(signatures.index_select(0, column), maps.echoes)
+        delayed = torch.view_as_complex(delayed.unflatten(-1, (-1, 2)))
+        return echo, part, windows, groups, group, delayed, value, (row, column)
 
 
 class _Chunk(NamedTuple):
     """Some samples and where their maps are largest.
 
     Attributes:
+        samples: ``[chunk]``, int64. Which of the batch.
         echo: All samples, in the order of the chunks.
         part: Which of them.
         windows: Their sectors.
-        sector: Rows of the map that hold these.
-        delayed: ``[chunk, columns, dimensions]``, complex. Their echoes at all columns of the map,
-            in its basis.
+        groups: Rows of the map that hold these.
+        group: ``[chunk]``, int64. Which group each sample is of.
+        delayed: ``[chunk, columns, dimensions]``, complex. Their echoes at the columns round the
+            largest values, in the bases of the groups.
         value: ``[chunk]``, real. Largest value of each map.
         place: ``[chunk]``, int64, each. Its row and column.
     """
 
+    samples: torch.Tensor
     echo: BasisEcho
     part: slice
     windows: Windows
-    sector: _Sector
+    groups: SectorGroups
+    group: torch.Tensor
     delayed: torch.Tensor
     value: torch.Tensor
     place: tuple[torch.Tensor, torch.Tensor]
 
-
-_Outputs = Callable[[], tuple[Window, torch.Tensor, slice]]
-"""Gives the windows that outputs depend on, their derivatives with the magnitudes there, and which
-columns of the whole windows these have."""
-
-
-def _order(windows: Windows) -> torch.Tensor | None:
-    """Order of samples in which sectors that overlap follow each other; None if there is one."""
-    return windows.start.argsort() if len(windows) > 1 else None
+    def rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """Steering vectors of rows ``[chunk, some]``, see :meth:`SectorGroups.vectors`."""
+        return self.groups.vectors(rows, self.group)
 
 
-def _joined(found: list[Any], order: torch.Tensor | None) -> list[torch.Tensor]:
-    """Tensors of chunks as tensors of the batch, in its own order."""
-    joined = [torch.cat(tensors) for tensors in zip(*found, strict=True)]
-    if order is None:
-        return joined
-    return [torch.empty_like(tensor).index_copy_(0, order, tensor) for tensor in joined]
+class _Moves(NamedTuple):
+    """How outputs of a chunk move.
+
+    Attributes:
+        samples: ``[some]``, int64. Samples whose outputs have a derivative.
+        window: Windows that these depend on.
+        weights: ``[some, outputs, columns, rows]``, real. Derivatives with the magnitudes there.
+        columns: Which columns of the whole windows these have.
+    """
+
+    samples: torch.Tensor
+    window: Window
+    weights: torch.Tensor
+    columns: slice
 
 
-class _Differentiable(torch.autograd.Function):
-    """Estimates with derivatives: forward computes both, backward is a sum."""
+_Outputs = Callable[[], _Moves]
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        positions: torch.Tensor,
-        amplitude: torch.Tensor,
-        run: Callable[[], tuple[Estimate, Derivatives]],
-        output: Differentiable,
-    ) -> tuple[torch.Tensor, ...]:
-        """Statistic, angle and range, ``[batch]`` each."""
-        found, derivatives = run()
-        ctx.position = output == "position"
-        ctx.dtype = positions.dtype
-        ctx.save_for_backward(*derivatives)
-        fixed = (found.statistic,) if ctx.position else (found.angle, found.distance)
-        ctx.mark_non_differentiable(*fixed)
-        return tuple(found)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Gradients for positions and amplitudes."""
-        positions, amplitude = ctx.saved_tensors
-        outer = torch.stack(gradients[1:] if ctx.position else gradients[:1], dim=-1)
-        to_positions = outer.flatten() @ positions.flatten(0, 1)
-        to_amplitude = (outer * amplitude).sum(-1)
-        return to_positions.to(ctx.dtype), to_amplitude, None, None
+def _joined(found: Sequence[tuple[torch.Tensor, ...]]) -> Estimate:
+    """Estimates of a batch from those of chunks, each after the samples that they are of."""
+    order, *estimates = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return Estimate(*(torch.empty_like(one).index_copy_(0, order, one) for one in estimates))

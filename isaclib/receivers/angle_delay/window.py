@@ -21,14 +21,21 @@ The values need the echo inside the span of the sector's steering vectors alone;
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from isaclib.receivers.angle_delay.reference import AngleDelayGrid
+from isaclib.receivers.angle_delay.reference import AngleDelayGrid, Estimate
 from isaclib.signal.ofdm import DelayBasis
 from isaclib.signal.sectors import Windows
+from isaclib.signal.subspace import product_by_group
+
+Differentiable = Literal["position", "maximum"]
+"""What of an estimate has a gradient: angle and range, which P3's supervised loss needs, or the
+map's maximum, which its unsupervised loss does."""
 
 TINY = 1e-20
 """Magnitude below which a value of the map has no phase; its derivative is zero as that of abs."""
@@ -92,11 +99,32 @@ class Average(NamedTuple):
     distances: torch.Tensor
     window: Window
 
+    def moving(self) -> torch.Tensor:
+        """Samples whose estimates move with the map: ``[some]``, int64.
+
+        Where one point has all the weight, estimates stay at that point.
+        """
+        others = self.weights.flatten(1).clone()
+        others[:, others.shape[1] // 2] = 0
+        return (others.amax(-1) > NEGLIGIBLE).nonzero().squeeze(-1)
+
+    def chosen(self, samples: torch.Tensor) -> "Average":
+        """Averages of some samples.
+
+        Args:
+            samples: ``[some]``, int64. Which.
+        """
+        angle, distance, weights, angles, distances = (
+            part.index_select(0, samples) for part in self[:-1]
+        )
+        window = Window(*(part.index_select(0, samples) for part in self.window))
+        return Average(angle, distance, weights, angles, distances, window)
+
     def relevant_columns(self) -> slice:
         """The columns next to the maximum, where all others are negligible; else all of them."""
         count = self.weights.shape[1]
         near = slice(max(count // 2 - 1, 0), count // 2 + 2)
-        by_column = self.weights.sum(-1).amax(0)
+        by_column = self.weights.sum((0, 2))
         outside = by_column.sum() - by_column[near].sum()
         return near if float(outside) < NEGLIGIBLE else slice(0, count)
 
@@ -119,7 +147,7 @@ def window_derivatives(
     window: Window,
     weights: torch.Tensor,
     echo: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    rotation: torch.Tensor,
+    rotation: tuple[torch.Tensor, list[int]],
 ) -> Derivatives:
     """Derivatives of outputs that move with the magnitudes of windows.
 
@@ -130,8 +158,8 @@ def window_derivatives(
             the window's is the beginning; ``[batch, dimensions]``, complex: the echoes' spatial
             signatures s in the window's basis; ``[batch, columns]``, real: correlations of their
             spectral ones with those of the columns.
-        rotation: ``[antennas, antennas]``, complex. From that basis to the antennas, but for a
-            phase of each antenna.
+        rotation: ``[groups, antennas, antennas]``, complex: from the bases of groups of samples to
+            the antennas, but for a phase of each antenna; and the number of samples of each group.
 
     Returns:
         The derivatives.
@@ -141,8 +169,11 @@ def window_derivatives(
     phases = window.values.conj() / window.magnitudes.clamp(min=TINY)
     moved = weights * phases.unsqueeze(1)  # conj(u)
     turned = (moved * window.sines[:, None, None]).flatten(1, 2)
-    towards = torch.bmm(turned, window.steering).unflatten(1, (outputs, -1))
-    pairs = (towards @ rotation[:, :dimensions].mT) * (delayed @ rotation.mT).unsqueeze(1)
+    towards = torch.bmm(turned, window.steering)
+    matrices, sizes = rotation
+    towards = product_by_group(towards, matrices[..., :dimensions].mT, sizes)
+    pairs = towards.unflatten(1, (outputs, -1))
+    pairs = pairs * product_by_group(delayed, matrices.mT, sizes).unsqueeze(1)
     heard = torch.bmm(window.steering, spatial.unsqueeze(-1)).mT.unsqueeze(1)
     amplitude = (moved * heard * correlation[:, None, :, None]).sum((2, 3)).conj()
     return Derivatives(-2 * math.pi * pairs.imag.sum(2), amplitude)
@@ -200,40 +231,38 @@ class WindowTables:
     def point(
         self,
         delayed: torch.Tensor,
-        steering: torch.Tensor,
-        place: tuple[torch.Tensor, torch.Tensor],
-        first: int,
+        row: torch.Tensor,
+        vectors: Callable[[torch.Tensor], torch.Tensor],
     ) -> Window:
         """Windows of one point.
 
         Args:
-            delayed: ``[batch, columns, dimensions]``, complex. Echoes (Z r)^T at all columns.
-            steering: ``[rows, dimensions]``, complex. Conjugate steering vectors.
-            place: ``[batch]``, int64, each. Row and column of each point.
-            first: Row of the grid that is the first of ``steering``.
+            delayed: ``[batch, 1, dimensions]``, complex. Echoes (Z r)^T at its column.
+            row: ``[batch]``, int64. Its row.
+            vectors: From rows ``[batch, some]`` of the grid to their conjugate steering vectors
+                ``[batch, some, dimensions]``.
 
         Returns:
             The windows.
         """
-        row, column = place
-        return self._window(delayed, steering, row.unsqueeze(-1), first, column.unsqueeze(-1))
+        return self._window(delayed, row.unsqueeze(-1), vectors)
 
     def average(
         self,
         delayed: torch.Tensor,
-        steering: torch.Tensor,
         place: tuple[torch.Tensor, torch.Tensor],
-        first: int,
         windows: Windows,
+        vectors: Callable[[torch.Tensor], torch.Tensor],
     ) -> Average:
         """Angle and range by the softmax of a window, P3 Eqs. (17)-(19).
 
         Args:
-            delayed: ``[batch, columns, dimensions]``, complex. Echoes (Z r)^T at all columns.
-            steering: ``[rows, dimensions]``, complex. Conjugate steering vectors.
+            delayed: ``[batch, columns, dimensions]``, complex. Echoes (Z r)^T at the window's
+                columns; those outside the grid are not used.
             place: ``[batch]``, int64, each. Row and column of the maximum.
-            first: Row of the grid that is the first of ``steering``.
             windows: Sectors of the samples, outside which the map is zero.
+            vectors: From rows ``[batch, some]`` of the grid to their conjugate steering vectors
+                ``[batch, some, dimensions]``; what it gives outside the sector is not used.
 
         Returns:
             The averages.
@@ -243,7 +272,7 @@ class WindowTables:
         rows, columns = self.rows.index_select(0, row), self.columns.index_select(0, column)
         inside = self.columns_inside.index_select(0, column).unsqueeze(-1)
         inside = inside & self.rows_inside.index_select(0, row).unsqueeze(-2)
-        window = self._window(delayed, steering, rows, first, columns)
+        window = self._window(delayed, rows, vectors)
         values = (window.magnitudes * in_sector).masked_fill_(~inside, -math.inf)
         weights = torch.softmax(values.flatten(1), dim=-1).view_as(values)
         # Numbers too small to count would be denormal, and slow.
@@ -261,19 +290,12 @@ class WindowTables:
     def _window(
         self,
         delayed: torch.Tensor,
-        steering: torch.Tensor,
         rows: torch.Tensor,
-        first: int,
-        columns: torch.Tensor,
+        vectors: Callable[[torch.Tensor], torch.Tensor],
     ) -> Window:
-        # Rows outside the sector may not be there; what stands for them is not used.
-        index = (rows - first).clamp_(0, len(steering) - 1)
-        vectors = steering.index_select(0, index.flatten()).view(*rows.shape, -1)
-        lines = torch.arange(len(delayed), device=columns.device).unsqueeze(-1) * delayed.shape[1]
-        chosen = delayed.flatten(0, 1).index_select(0, (columns + lines).flatten())
-        chosen = chosen.view(*columns.shape, -1)
-        values = torch.bmm(chosen, vectors.mT)
-        return Window(vectors, self.sines[rows], chosen, values, values.abs())
+        steering = vectors(rows)
+        values = torch.bmm(delayed, steering.mT)
+        return Window(steering, self.sines[rows], delayed, values, values.abs())
 
 
 def _neighbours(
@@ -283,3 +305,36 @@ def _neighbours(
     index = torch.arange(count, device=device).unsqueeze(-1)
     index = index + torch.arange(-half, half + 1, device=device)
     return index.clamp(0, count - 1), (index >= 0) & (index < count)
+
+
+class MovingEstimate(torch.autograd.Function):
+    """Estimates with derivatives: forward computes both, backward is a sum."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        positions: torch.Tensor,
+        amplitude: torch.Tensor,
+        run: Callable[[], tuple[Estimate, torch.Tensor, Derivatives]],
+        output: Differentiable,
+    ) -> tuple[torch.Tensor, ...]:
+        """Statistic, angle and range, ``[batch]`` each."""
+        found, samples, derivatives = run()
+        ctx.position = output == "position"
+        ctx.dtype = positions.dtype
+        ctx.save_for_backward(samples, *derivatives)
+        fixed = (found.statistic,) if ctx.position else (found.angle, found.distance)
+        ctx.mark_non_differentiable(*fixed)
+        return tuple(found)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Gradients for positions and amplitudes."""
+        samples, positions, amplitude = ctx.saved_tensors
+        outer = torch.stack(gradients[1:] if ctx.position else gradients[:1], dim=-1)
+        count, outer = len(outer), outer.index_select(0, samples)
+        to_positions = outer.flatten() @ positions.flatten(0, 1)
+        to_amplitude = amplitude.new_zeros(count)
+        to_amplitude.index_copy_(0, samples, (outer * amplitude).sum(-1))
+        return to_positions.to(ctx.dtype), to_amplitude, None, None

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import torch
 
-from isaclib.channels.ofdm import BasisEcho, GivenNoise, OfdmRadarChannel
+from isaclib.channels.basis_echo import BasisEcho, GivenNoise
+from isaclib.channels.ofdm import OfdmRadarChannel
 from isaclib.metrics import DetectionProbability, Estimate, FalseAlarmProbability
 from isaclib.receivers.ratio_test import threshold
 from isaclib.signal.arrays import steering_vector

@@ -17,7 +17,8 @@ from isaclib.receivers.angle_delay.reference import (
     literal_estimate,
     position,
 )
-from isaclib.receivers.angle_delay.search import Differentiable, MapSearch
+from isaclib.receivers.angle_delay.search import MapSearch
+from isaclib.receivers.angle_delay.window import Differentiable
 from isaclib.signal.beamforming import SingularSteeringError
 from isaclib.signal.modulation import psk
 from isaclib.signal.ofdm import DelayBasis, reciprocal_filter

@@ -7,7 +7,9 @@ import torch
 
 from isaclib.channels.ofdm import GivenNoise, OfdmRadarChannel, Targets
 from isaclib.receivers.angle_delay import search as angle_delay_search
-from isaclib.receivers.angle_delay.peak import AngleCells, DelayCells, cell_size
+from isaclib.receivers.angle_delay import sectors as angle_delay_sectors
+from isaclib.receivers.angle_delay import window as angle_delay_window
+from isaclib.receivers.angle_delay.peak import DelayCells
 from isaclib.receivers.angle_delay.reference import (
     AngleDelayGrid,
     baseline_grid,
@@ -15,6 +17,7 @@ from isaclib.receivers.angle_delay.reference import (
     training_grid,
 )
 from isaclib.receivers.angle_delay.search import MapSearch
+from isaclib.receivers.angle_delay.sectors import cell_size, sector_groups
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.modulation import psk
 from isaclib.signal.noise import complex_normal, step_generator
@@ -39,7 +42,7 @@ def generator(name):
 def lossless(monkeypatch):
     """Spans that lose nothing, as BASIS does, in place of 1e-10 of a steering vector's energy."""
     spans = partial(steering_spans, tolerance=1e-20)
-    monkeypatch.setattr(angle_delay_search, "steering_spans", spans)
+    monkeypatch.setattr(angle_delay_sectors, "steering_spans", spans)
 
 
 def given(samples):
@@ -215,11 +218,12 @@ def test_the_search_misses_few_maxima_at_the_size_of_p3(present, allowed):
 
 
 @pytest.mark.parametrize("points", [0.5, 3.0, 4.9, 7.2, 64.0])
-def test_cells_keep_every_point_near_their_middle(points):
-    size = cell_size(points)
+@pytest.mark.parametrize("offset", [0.21, 0.3])
+def test_cells_keep_every_point_near_their_middle(points, offset):
+    size = cell_size(points, offset)
     assert size % 2 == 1
-    assert (size // 2) / points <= 0.21
-    assert (size // 2 + 1) / points > 0.21
+    assert (size // 2) / points <= offset
+    assert (size // 2 + 1) / points > offset
 
 
 @pytest.mark.parametrize("num_distances", [69, 70, 71, 73])
@@ -228,31 +232,100 @@ def test_cells_hold_every_column_once(num_distances):
     cells = DelayCells(grid, BASIS, dtype=torch.float64, device="cpu")
     assert cells.size > 1
     expected = BASIS.signature(grid.distances)
-    torch.testing.assert_close(cells.dictionary[:num_distances], expected)
-    assert len(cells.dictionary) == cells.count * cells.size < num_distances + cells.size
+    columns = cells.cells.flatten(0, 1)
+    torch.testing.assert_close(columns[:num_distances], expected)
+    torch.testing.assert_close(cells.coarse, cells.cells[:, cells.size // 2])
+    assert len(columns) == len(cells) * cells.size < num_distances + cells.size
     # What fills the last cell is its last column again, which has a place on the grid.
-    missing = cells.dictionary[num_distances:]
+    missing = columns[num_distances:]
     torch.testing.assert_close(missing, expected[-1:].expand_as(missing))
     assert cells.last == num_distances - 1
 
 
-@pytest.mark.parametrize("size", [1, 3, 5])
-@pytest.mark.parametrize("first", [0, 17])
-def test_cells_hold_every_row(size, first):
-    """A cell takes an echo's parts to the real and then the imaginary parts of its rows' values."""
-    steering = complex_normal((4 * size, K), generator=generator("rows"), dtype=torch.cdouble)
-    cells = AngleCells(steering, first, size)
-    echo = complex_normal((K,), generator=generator("echo"), dtype=torch.cdouble)
-    expected = (steering @ echo).unflatten(0, (4, size))
-    parts = torch.view_as_real(echo).flatten()
-    for found, values in (
-        (parts @ cells.cells, expected),
-        (parts @ cells.coarse, expected[:, size // 2]),
-    ):
-        torch.testing.assert_close(torch.complex(*found.chunk(2, dim=-1)), values)
-    rows = torch.arange(first, first + 4 * size).view(1, 4, size)
-    window = Windows(torch.tensor([first + 1]), torch.tensor([first + 2 * size]))
-    assert torch.equal(cells.inside(window), (rows > first) & (rows < first + 2 * size))
+@pytest.mark.parametrize("num_distances", [4, 70, 300])
+def test_columns_are_interpolated_from_the_middles_of_cells_nearby(num_distances):
+    """Within a few percent of the largest value: the search gives a column up at 7 % of power."""
+    grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=180, num_distances=num_distances)
+    cells = DelayCells(grid, BASIS, dtype=torch.float64, device="cpu")
+    middles = cells.coarse[cells.neighbours]
+    error = torch.linalg.vector_norm(cells.weights @ middles - cells.cells, dim=-1)
+    error = error / torch.linalg.vector_norm(cells.cells, dim=-1)
+    assert float(error.square().mean().sqrt()) < 0.02
+    assert float(error[:, cells.size // 2].max()) < 1e-9
+
+
+@pytest.mark.usefixtures("lossless")
+@pytest.mark.parametrize("assumed", [TRUE, ASSUMED], ids=["known", "unknown"])
+def test_groups_hold_every_row_of_their_sectors(assumed):
+    """Their matrices take an echo's parts to the parts of the values of all rows."""
+    first, stop = torch.tensor([0, 40, 171]), torch.tensor([13, 61, 180])
+    groups = sector_groups(GRID.angles, assumed, first, stop, dtype=torch.float64)
+    rows = groups.steering.shape[1]
+    assert rows % groups.cells == 0
+    assert rows >= 21
+    steering = steering_vector(GRID.angles, assumed)
+    echoes = complex_normal((3, K), generator=generator("echo"), dtype=torch.cdouble)
+    for number, echo in enumerate(echoes):
+        index = (int(first[number]) + torch.arange(rows)).clamp(max=len(GRID.angles) - 1)
+        inside = index < stop[number]
+        expected = steering[index].conj() @ echo
+        parts = torch.view_as_real(groups.inside[number].mH @ echo).flatten()
+        found = torch.complex(*(parts @ groups.rows[number]).chunk(2))
+        torch.testing.assert_close(found[inside], expected[inside])
+        size = rows // groups.cells
+        coarse = torch.complex(*(groups.coarse[number] @ parts).chunk(2))
+        torch.testing.assert_close(coarse, found[size // 2 :: size])
+        unit = groups.bases[number].mH @ groups.bases[number]
+        torch.testing.assert_close(unit, torch.eye(K).to(unit))
+    windows = Windows(torch.tensor([2, 41]), torch.tensor([9, 60]))
+    own = torch.tensor([0, 1])
+    held = first[own].unsqueeze(-1) + torch.arange(rows)
+    expected = windows.contain(held).double()
+    torch.testing.assert_close(groups.contained(windows, own), expected)
+    vectors = groups.vectors(torch.tensor([[5, 7], [50, 60]]), own)
+    torch.testing.assert_close(vectors[1, 0], groups.steering[1, 10])
+    some = groups.some(slice(1, 3))
+    assert some.rank == max(groups.ranks[1:]) <= groups.rank
+    torch.testing.assert_close(some.steering, groups.steering[1:, :, : some.rank])
+    torch.testing.assert_close(groups.some(slice(0, 1)).repeated(3).first, first[[0, 0, 0]])
+
+
+@pytest.mark.usefixtures("lossless")
+@pytest.mark.parametrize("output", ["position", "maximum"])
+@pytest.mark.parametrize("group", [1, 7, 30])
+def test_groups_of_any_size_say_the_same(output, group, monkeypatch):
+    trial, results = Trial(100), []
+    for size in (group, 100):
+        monkeypatch.setattr(angle_delay_search, "GROUP", {"cpu": size})
+        positions = ASSUMED.clone().requires_grad_()
+        results.append((trial.fast(positions, output, chunk=60), positions))
+    (first, one), (second, other) = results
+    # Cells begin elsewhere, so another maximum may be missed.
+    same = (first.statistic - second.statistic).abs() < 1e-6 * first.statistic
+    assert float(same.double().mean()) > 0.97
+    for found in (first, second):
+        loss_of(found, trial.targets, output, same.double()).backward()
+    torch.testing.assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(first.angle[same], second.angle[same])
+
+
+def test_estimates_at_one_point_of_the_grid_do_not_move(monkeypatch):
+    """Samples that have no derivatives are left out, and nothing else changes."""
+    trial, kept, results = Trial(200), [], []
+    trial.targets = replace(trial.targets, gain=20 * trial.targets.gain)
+    original = angle_delay_window.Average.moving
+    monkeypatch.setattr(
+        angle_delay_window.Average, "moving", lambda self: kept.append(original(self)) or kept[-1]
+    )
+    for negligible in (angle_delay_window.NEGLIGIBLE, -1.0):
+        monkeypatch.setattr(angle_delay_window, "NEGLIGIBLE", negligible)
+        positions = TRUE.clone().requires_grad_()
+        found = trial.fast(positions, chunk=200)
+        loss_of(found, trial.targets, "position", torch.ones(200)).backward()
+        results.append(positions.grad)
+    assert 10 < len(kept[0]) < 190
+    assert len(kept[1]) == 200
+    torch.testing.assert_close(results[0], results[1], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("edge", [0, 179])

@@ -131,9 +131,9 @@ def test_the_seed_alone_decides():
 def test_echoes_are_simulated_in_few_dimensions(monkeypatch):
     bases, inside = [], WhiteNoise.inside
 
-    def recorded(noise, part, basis):
+    def recorded(noise, part, basis, out):
         bases.append(basis)
-        return inside(noise, part, basis)
+        return inside(noise, part, basis, out)
 
     monkeypatch.setattr(WhiteNoise, "inside", recorded)
     SensingReceiver(a_transceiver(), RADAR, BASIS).statistics(500, step_generator(0, "few", 0))
