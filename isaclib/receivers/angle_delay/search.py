@@ -12,9 +12,9 @@ numbers need far less:
   (:mod:`isaclib.receivers.angle_delay.peak`);
 - the softmax sees a window of a few points, computed exactly, and the gradient is that of the
   window alone, as in P3 (:mod:`isaclib.receivers.angle_delay.window`). Only samples have one whose
-  window has more than one point that weighs anything. It alone needs echoes outside the span, at the few
-  delays that weigh anything; white noise is independent there of all that the search has seen, so
-  it is drawn after the search.
+  window has more than one point that weighs anything. It alone needs echoes outside the span, at
+  the few delays that weigh anything; white noise is independent there of all that the search has
+  seen, so it is drawn after the search.
 """
 
 from collections.abc import Callable, Iterator, Sequence
