@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainValidator
 from isaclib.experiments.engine.tasks import At, Point, Scalar
 
 if TYPE_CHECKING:
+    import isaclib.metrics
     from isaclib.metrics import Estimate
 
 # An interval's end and its value come from different formulas; they may cross by rounding alone.
@@ -107,7 +108,7 @@ class Quantity:
             raise KeyError(f"one row must be selected for its value, got {len(self)} rows")
         return self.values[0]
 
-    def estimate(self, index: int = 0) -> Estimate:
+    def estimate(self, index: int = 0) -> isaclib.metrics.Estimate:
         """Value, interval and sample count of a row; NaN and zero where there are none."""
         from isaclib.metrics import Estimate
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 if TYPE_CHECKING:
     import torch
 
-    from isaclib.metrics import Estimate
+    import isaclib.metrics
 
 Scalar = str | int | float | bool
 """What a coordinate can be."""
@@ -53,7 +53,7 @@ class Point:
         at: Coordinates beyond those of the task's row, for a task that measures several places.
     """
 
-    values: Mapping[str, Estimate | float]
+    values: Mapping[str, isaclib.metrics.Estimate | float]
     at: At = field(default_factory=dict)
 
 
