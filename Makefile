@@ -6,6 +6,7 @@ VENV ?= .venv
 PRESET ?= paper
 PORT ?= 8000
 RUN_OPTIONS ?=
+TEST_WORKERS ?= auto
 LAB_OPTIONS ?=
 
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ lab: export JUPYTER_CONFIG_PATH := $(abspath tools/jupyter)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format chapters results lab serve screenshots lock clean
+.PHONY: help book test lint format chapters equations results lab serve screenshots lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -47,7 +48,7 @@ $(BUILT): $(READY) $(BOOK_SOURCES)
 	@touch $@
 
 test: $(READY) $(BUILT)  ## run all tests: the library, the chapters' twins (nbval), the site in a browser
-	$(BIN)/python -m pytest --nbval tests chapters
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --nbval tests chapters
 
 lint: $(READY)  ## check style, types and who imports whom (ruff, mypy, import-linter)
 	$(BIN)/ruff check .
@@ -59,8 +60,11 @@ format: $(READY)  ## let ruff format the code and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-chapters: $(READY)  ## execute the chapters again and write their notebook twins
+chapters: equations  ## execute the chapters again and write their notebook twins
 	$(BIN)/python tools/chapters.py
+
+equations: $(READY)  ## write the index of equations from docstrings and chapters
+	$(BIN)/python tools/equations.py
 
 results: $(READY)  ## run every figure at PRESET=paper (hours); stop at any time, repeat to go on
 	$(BIN)/isaclib run \

@@ -1,11 +1,12 @@
-"""How fast one training step of the P1 autoencoder is, and what Lightning adds to it.
+"""How fast one training step of the P1 autoencoder is.
 
-Three versions are timed at batch 10,000, simulation included:
+Two versions are timed at batch 10,000, simulation included:
 
 - *literal*: the paper's formulas one by one, every sample with its own pass through encoder and
   beamformer, echoes simulated and all three radar networks run for every sample;
-- *step*: :func:`isaclib.systems.autoencoder.training.stage_loss` in a bare loop;
-- *lightning*: the same through :func:`isaclib.learning.training.train`.
+- *step*: :func:`isaclib.systems.autoencoder.model.training.stage_loss`.
+
+What Lightning adds to it is measured by ``lightning_step.py``.
 
 Run as ``python benchmarks/autoencoder_step.py [--output FILE.json]`` on an idle machine.
 """
@@ -14,27 +15,24 @@ import argparse
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.nn import functional
-
-from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
-from isaclib.experiments.p1.config import Scenario
-from isaclib.learning import losses
-from isaclib.learning.networks import as_real
-from isaclib.learning.training import Schedule, train
-from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
-from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage
-from isaclib.systems.autoencoder.training import (
-    AutoencoderTraining,
+from isaclib.channels.narrowband.narrowband import CommunicationChannel, RadarChannel
+from isaclib.experiments.p1.figures.config import Scenario
+from isaclib.systems.autoencoder.model.model import SEQUENTIAL, Autoencoder, Stage
+from isaclib.systems.autoencoder.model.training import (
     Objective,
     stage_loss,
     training_generator,
 )
+from torch.nn import functional
+
+from isaclib.learning import losses
+from isaclib.learning.networks import as_real
+from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
 
 BATCH = 10_000
 RADAR_WEIGHT = 0.09
@@ -125,23 +123,6 @@ def time_loop(
     return (time.perf_counter() - start) / steps
 
 
-def time_lightning(module: AutoencoderTraining, steps: int) -> float:
-    """Mean time of a step through Lightning, checkpoints and log included.
-
-    Args:
-        module: What is trained.
-        steps: Steps to time, after a first call that is not.
-
-    Returns:
-        Time [s].
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        train(module, Schedule(WARM_UP), Path(folder) / "warm-up")
-        start = time.perf_counter()
-        train(module, Schedule(steps), Path(folder) / "timed")
-        return (time.perf_counter() - start) / steps
-
-
 def main() -> None:
     """Time all versions and stages, print a table, and write it as JSON."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -170,8 +151,6 @@ def main() -> None:
             "literal_ms": 1e3 * time_loop(literal, model, stage, options.steps // 10),
             "step_ms": 1e3 * time_loop(fast, model, stage, options.steps),
         }
-        module = AutoencoderTraining(model, radar, communication, objective, seed=0)
-        row["lightning_ms"] = 1e3 * time_lightning(module, options.steps)
         rows.append({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()})
         print(rows[-1])
     report = {

@@ -11,7 +11,7 @@ step are compared at the same batch, simulation and gradient included:
 So are literal and fast estimates without a gradient, as a measurement needs them. Each runs in a
 process of its own, so that the peak of its resident memory, less what the process held before the
 first step, is its own. The report says how far losses and gradients are apart on the same noise,
-how long the noise of the fast version alone takes, and where the rest of the time goes.
+how much of the fast version's time its noise takes, and where the rest goes.
 
 Run as ``python benchmarks/impairment_step.py [--output FILE.json]`` on an idle machine.
 """
@@ -30,11 +30,12 @@ from pathlib import Path
 
 import torch
 
-from isaclib.channels.ofdm import BasisEcho, OfdmRadarChannel, planes, white_noise
+from isaclib.channels.ofdm import BasisEcho, GivenNoise, OfdmRadarChannel, WhiteNoise
 from isaclib.receivers.angle_delay import reference as angle_delay
 from isaclib.receivers.angle_delay import search as angle_delay_search
+from isaclib.receivers.angle_delay.peak import DelayCells
 from isaclib.receivers.angle_delay.search import MapSearch
-from isaclib.receivers.angle_delay.window import Average, WindowTables
+from isaclib.receivers.angle_delay.window import WindowTables
 from isaclib.signal.arrays import Sector
 from isaclib.signal.modulation import psk
 from isaclib.signal.noise import step_generator
@@ -164,8 +165,9 @@ class SameNoise(OfdmRadarChannel):
         shape = (len(targets), self.subcarriers.count)
         symbols = psk(4)[torch.randint(4, shape, generator=generator)]
         noise = self.noise(len(targets), generator)
-        projected = planes(basis.project(reciprocal_filter(noise, symbols)))
-        return replace(echo, noise=lambda part: projected[part].clone())
+        projected = basis.project(reciprocal_filter(noise, symbols))
+        given = GivenNoise(lambda index: projected[index], torch.arange(len(targets)))
+        return replace(echo, noise=given)
 
 
 def differences(batch: int) -> dict[str, float]:
@@ -188,13 +190,17 @@ def differences(batch: int) -> dict[str, float]:
 
 
 PARTS = {
+    "noise": (WhiteNoise, "_drawn"),
     "echo": (BasisEcho, "samples"),
+    "spans": (MapSearch, "_sectors"),
+    "columns": (DelayCells, "correlate"),
     "search": (angle_delay_search, "find_peak"),
     "window": (WindowTables, "average"),
-    "slopes": (Average, "slopes"),
+    "outside": (BasisEcho, "outside"),
+    "slopes": (MapSearch, "_derivatives"),
     "backward": (torch.Tensor, "backward"),
 }
-"""Parts of a fast step, and what does each. The echo's part has the noise in it."""
+"""Parts of a fast step, and what does each, without the time of parts within it."""
 
 
 def breakdown(batch: int, steps: int) -> dict[str, float]:
@@ -205,18 +211,23 @@ def breakdown(batch: int, steps: int) -> dict[str, float]:
         steps: Steps to time.
 
     Returns:
-        Time of each part, of the rest (sectors, targets, beams, loss), and of the noise alone.
+        Time of each part, and of the rest (sectors, targets, beams, loss).
     """
-    spent = dict.fromkeys(PARTS, 0.0)
+    spent, open_parts = dict.fromkeys(PARTS, 0.0), []
     originals = {name: getattr(*place) for name, place in PARTS.items()}
 
     def with_clock(name: str) -> Callable:
         def run(*arguments, **options):
             start = time.perf_counter()
+            open_parts.append(name)
             try:
                 return originals[name](*arguments, **options)
             finally:
-                spent[name] += time.perf_counter() - start
+                seconds = time.perf_counter() - start
+                open_parts.pop()
+                spent[name] += seconds
+                if open_parts:
+                    spent[open_parts[-1]] -= seconds
 
         return run
 
@@ -230,14 +241,10 @@ def breakdown(batch: int, steps: int) -> dict[str, float]:
     whole = time.perf_counter() - start
     for name, (owner, attribute) in PARTS.items():
         setattr(owner, attribute, originals[name])
-    source = white_noise(ANTENNAS, SCENE.basis.rank, step_generator(0, "noise", 0))
-    chunk = training.search.chunk
-    noise = timed(lambda _: [source(slice(0, chunk)) for _ in range(50)], steps)
     per_sample = 1e6 / (steps * batch)
     found = {name: round(seconds * per_sample, 2) for name, seconds in spent.items()}
     found["rest"] = round((whole - sum(spent.values())) * per_sample, 2)
     found["whole"] = round(whole * per_sample, 2)
-    found["noise_alone"] = round(1e6 * noise[len(noise) // 2] / (50 * chunk), 2)
     return found
 
 
@@ -286,8 +293,8 @@ def main() -> None:
         ),
         **differences(options.batch),
         "breakdown_us": parts,
-        "noise_limit_samples_per_s": round(1e6 / parts["noise_alone"]),
-        "share_of_noise_limit": round(parts["noise_alone"] / parts["whole"], 3),
+        "noise_limit_samples_per_s": round(1e6 / parts["noise"]),
+        "share_of_noise_limit": round(parts["noise"] / parts["whole"], 3),
         "batch": options.batch,
         "rank": SCENE.basis.rank,
         "threads": options.threads,

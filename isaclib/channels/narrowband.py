@@ -116,6 +116,8 @@ class RadarRealization:
 class RadarChannel:
     r"""Monostatic radar channel with a Swerling-1 target in a known sector, P1 Eq. (1).
 
+    Also P2 Eq. (1), with ``positions`` counted from the centre.
+
     Attributes:
         positions: ``[antennas]``, real. True element positions [wavelengths].
         sector: Where the target can be; its angle is uniform in it.
@@ -213,6 +215,8 @@ class CommunicationRealization:
 @dataclass(frozen=True, eq=False)
 class CommunicationChannel:
     r"""Flat Rayleigh MISO channel to a receiver in a known sector, P1 Eq. (2).
+
+    Also P2 Eq. (2), with ``positions`` counted from the centre.
 
     Attributes:
         positions: ``[antennas]``, real. True element positions of the transmitter [wavelengths].

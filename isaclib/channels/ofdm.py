@@ -9,6 +9,7 @@ that say the same about a target, chunk by chunk.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -41,87 +42,210 @@ class Targets:
         return len(self.theta)
 
 
+class Noise(Protocol):
+    """Noise of echoes in the delay basis, given or drawn part by part.
+
+    A receiver that correlates an echo with few directions asks for the noise there first. White
+    noise is independent in orthogonal directions, so a source that draws it may draw the rest
+    later, and only for the few delays that it is needed at.
+    """
+
+    def inside(self, part: slice, basis: torch.Tensor | None) -> torch.Tensor:
+        """Noise in some directions.
+
+        Args:
+            part: Which samples.
+            basis: ``[antennas, dimensions]``, complex. Orthonormal directions; all antennas if
+                None.
+
+        Returns:
+            ``[part, rank, dimensions]``, complex: noise of power one; a later call may overwrite
+            it, and so may the caller.
+        """
+
+    def outside(
+        self, part: slice, basis: torch.Tensor, delays: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        r"""Noise in other directions, at some delays of each sample.
+
+        Args:
+            part: Which samples.
+            basis: ``[antennas, dimensions]``, complex. Orthonormal directions, orthogonal to those
+                that :meth:`inside` was asked for.
+            delays: ``[part, columns, rank]``, real. Signatures of the delays.
+            factor: ``[part, columns, columns]``, real. Any root F of their Gram matrices,
+                :math:`\mathbf{F}\mathbf{F}^\top = \mathbf{R}\mathbf{R}^\top`.
+
+        Returns:
+            ``[part, columns, dimensions]``, complex.
+        """
+
+    def reordered(self, order: torch.Tensor) -> "Noise":
+        """The same noise for samples in another order.
+
+        Args:
+            order: ``[batch]``, int64. Which sample comes where.
+        """
+
+
+class WhiteNoise:
+    """White noise, drawn when it is asked for; parts are expected in order.
+
+    Args:
+        antennas: Number of antennas, or of dimensions of a basis that the echoes come in.
+        rank: Dimensions of the delay basis.
+        generator: Source of randomness; its device is the device of the noise.
+        dtype: Real dtype.
+    """
+
+    def __init__(
+        self,
+        antennas: int,
+        rank: int,
+        generator: torch.Generator,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.antennas, self.rank, self.generator = antennas, rank, generator
+        self.buffer = torch.empty(0, dtype=dtype, device=generator.device)
+
+    def inside(self, part: slice, basis: torch.Tensor | None) -> torch.Tensor:
+        """Noise in some directions, see :class:`Noise`."""
+        rows = self.antennas if basis is None else basis.shape[-1]
+        shape = (part.stop - part.start, self.rank, rows, 2)
+        if self.buffer.numel() < math.prod(shape):
+            self.buffer = self.buffer.new_empty(math.prod(shape))
+        return torch.view_as_complex(self._drawn(self.buffer[: math.prod(shape)].view(shape)))
+
+    def outside(
+        self, part: slice, basis: torch.Tensor, delays: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        """Noise in other directions, see :class:`Noise`."""
+        white = self._drawn(factor.new_empty(*factor.shape[:2], 2 * basis.shape[-1]))
+        return torch.view_as_complex(torch.bmm(factor, white).unflatten(-1, (-1, 2)))
+
+    def reordered(self, order: torch.Tensor) -> "WhiteNoise":
+        """Itself: what is not drawn yet has no order."""
+        return self
+
+    def _drawn(self, out: torch.Tensor) -> torch.Tensor:
+        return out.normal_(0, math.sqrt(NOISE_POWER / 2), generator=self.generator)
+
+
+class GivenNoise:
+    """Noise that is known, over all antennas or in the basis that the echoes come in.
+
+    Args:
+        samples: From sample indices ``[part]``, int64, to ``[part, antennas, rank]``, complex, in
+            the delay basis.
+        order: ``[batch]``, int64. The samples' order.
+    """
+
+    def __init__(
+        self, samples: Callable[[torch.Tensor], torch.Tensor], order: torch.Tensor
+    ) -> None:
+        self.samples, self.order = samples, order
+
+    def inside(self, part: slice, basis: torch.Tensor | None) -> torch.Tensor:
+        """Noise in some directions, see :class:`Noise`."""
+        noise = self.samples(self.order[part])
+        if basis is not None:
+            noise = basis.mH.to(noise) @ noise
+        return noise.mT.contiguous()
+
+    def outside(
+        self, part: slice, basis: torch.Tensor, delays: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        """Noise in other directions, see :class:`Noise`."""
+        noise = self.samples(self.order[part])
+        return (basis.mH.to(noise) @ noise @ delays.mT.to(noise)).mT
+
+    def reordered(self, order: torch.Tensor) -> "GivenNoise":
+        """The same noise for samples in another order, see :class:`Noise`."""
+        return GivenNoise(self.samples, self.order[order])
+
+
 @dataclass(frozen=True, eq=False)
 class BasisEcho:
     r"""Echoes after reciprocal filtering in a basis, simulated part by part.
 
     Sample b is :math:`\alpha_b\,\mathbf{s}_b\mathbf{r}_b^\top + \mathbf{N}_b`. In the delay basis,
     :math:`\mathbf{s} = e^{j\gamma(\tau)}\mathbf{a}(\theta)` and :math:`\mathbf{r}` is real, see
-    :class:`isaclib.signal.ofdm.DelayBasis`. As the dictionary of delays is real too, real and
-    imaginary parts of an echo never meet there, and come as two *planes*.
+    :class:`isaclib.signal.ofdm.DelayBasis`. Samples come transposed, delays before antennas.
 
     Attributes:
         amplitude: ``[batch]``, complex. Amplitudes alpha, zero where there is no target; the one
             part that a transmitter's parameters can be differentiated through.
         spatial: ``[batch, rows]``, complex. Signatures s over the antennas, or over a basis.
         spectral: ``[batch, rank]``, real. Signatures r over the delay basis.
-        noise: Gives the noise of some of the samples, ``[part, 2, rows, rank]``, real, as a tensor
-            that may be overwritten. A source that draws it expects the parts in order.
+        noise: Its noise N.
     """
 
     amplitude: torch.Tensor
     spatial: torch.Tensor
     spectral: torch.Tensor
-    noise: Callable[[slice], torch.Tensor]
+    noise: Noise
 
     def __len__(self) -> int:
         """Number of echoes."""
         return len(self.amplitude)
 
+    def reordered(self, order: torch.Tensor) -> "BasisEcho":
+        """The same echoes in another order.
+
+        Args:
+            order: ``[batch]``, int64. Which sample comes where.
+
+        Returns:
+            The echoes.
+        """
+        amplitude, spatial, spectral = (
+            part.index_select(0, order) for part in (self.amplitude, self.spatial, self.spectral)
+        )
+        return BasisEcho(amplitude, spatial, spectral, self.noise.reordered(order))
+
     @torch.no_grad()
-    def samples(self, part: slice) -> torch.Tensor:
-        """Simulate some of the echoes.
+    def samples(self, part: slice, basis: torch.Tensor | None = None) -> torch.Tensor:
+        """Simulate some of the echoes, in some directions.
 
         Args:
             part: Which, with a stop of at most the number of echoes.
+            basis: ``[rows, dimensions]``, complex. Orthonormal directions; all if not given.
 
         Returns:
-            ``[part, 2, rows, rank]``, real [sqrt(noise power)]: real and imaginary parts; a later
-            call may overwrite it.
+            ``[part, rank, dimensions]``, complex [sqrt(noise power)]; a later call may overwrite
+            it.
         """
-        scaled = self.amplitude[part].unsqueeze(-1) * self.spatial[part]
-        column = torch.cat([scaled.real, scaled.imag], dim=-1).unsqueeze(-1)
-        noise = self.noise(part)
-        noise.flatten(1, 2).baddbmm_(column, self.spectral[part].unsqueeze(-2))
+        noise = self.noise.inside(part, basis)
+        # As the spectral signature is real, so is the product, of twice the dimensions.
+        row = torch.view_as_real(self._scaled(part, basis)).flatten(1).unsqueeze(1)
+        torch.view_as_real(noise).flatten(2).baddbmm_(self.spectral[part].unsqueeze(-1), row)
         return noise
 
+    @torch.no_grad()
+    def outside(
+        self, part: slice, basis: torch.Tensor, delays: torch.Tensor, factor: torch.Tensor
+    ) -> torch.Tensor:
+        """Echoes in directions orthogonal to those asked for before, at some delays.
 
-def planes(samples: torch.Tensor) -> torch.Tensor:
-    """Real and imaginary parts as :class:`BasisEcho` has them.
+        Args:
+            part: Which, with a stop of at most the number of echoes.
+            basis: ``[rows, dimensions]``, complex. Orthonormal directions.
+            delays: ``[part, columns, rank]``, real. Signatures of the delays of each sample.
+            factor: ``[part, columns, columns]``, real. Roots of their Gram matrices, see
+                :class:`Noise`.
 
-    Args:
-        samples: ``[..., rows, rank]``, complex.
+        Returns:
+            ``[part, columns, dimensions]``, complex.
+        """
+        correlation = torch.bmm(delays, self.spectral[part].unsqueeze(-1))
+        noise = self.noise.outside(part, basis, delays, factor)
+        return noise + correlation * self._scaled(part, basis).unsqueeze(1)
 
-    Returns:
-        ``[..., 2, rows, rank]``, real.
-    """
-    return torch.stack([samples.real, samples.imag], dim=-3)
-
-
-def white_noise(
-    rows: int, rank: int, generator: torch.Generator, *, dtype: torch.dtype = torch.float32
-) -> Callable[[slice], torch.Tensor]:
-    """White noise for :class:`BasisEcho`, drawn part after part into one buffer.
-
-    Args:
-        rows: Antennas, or dimensions of the angles' basis.
-        rank: Dimensions of the delay basis.
-        generator: Source of randomness; its device is the device of the noise.
-        dtype: Real dtype.
-
-    Returns:
-        From a slice to ``[part, 2, rows, rank]`` of complex noise of power one.
-    """
-    buffer = torch.empty(0, 2, rows, rank, dtype=dtype, device=generator.device)
-
-    def draw(part: slice) -> torch.Tensor:
-        nonlocal buffer
-        count = part.stop - part.start
-        if len(buffer) < count:
-            buffer = buffer.new_empty(count, 2, rows, rank)
-        return buffer[:count].normal_(0, math.sqrt(NOISE_POWER / 2), generator=generator)
-
-    return draw
+    def _scaled(self, part: slice, basis: torch.Tensor | None) -> torch.Tensor:
+        """Spatial signatures in a basis times amplitudes."""
+        scaled = self.amplitude[part].unsqueeze(-1) * self.spatial[part]
+        return scaled if basis is None else scaled @ basis.conj().to(scaled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,9 +422,10 @@ class OfdmRadarChannel:
         spectral = basis.signature(targets.distance)
         if symbols is None:
             rows = spatial.shape[-1]
-            noise = white_noise(rows, basis.rank, generator, dtype=spectral.dtype)
+            noise: Noise = WhiteNoise(rows, basis.rank, generator, dtype=spectral.dtype)
         else:
-            noise = self._filtered_noise(symbols, basis, generator, angles)
+            order = torch.arange(len(targets), device=generator.device)
+            noise = GivenNoise(self._filtered_noise(symbols, basis, generator, angles), order)
         return BasisEcho(amplitude, spatial, spectral, noise)
 
     def at_range(
@@ -336,13 +461,17 @@ class OfdmRadarChannel:
         basis: DelayBasis,
         generator: torch.Generator,
         angles: torch.Tensor | None,
-    ) -> Callable[[slice], torch.Tensor]:
-        """Noise over all subcarriers, divided by the symbols, in the basis."""
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Noise over all subcarriers, divided by the symbols, in the basis.
 
-        def draw(part: slice) -> torch.Tensor:
-            noise = self.noise(part.stop - part.start, generator)
+        It is drawn anew at each call. Antennas are independent and alike given the symbols, so
+        orthogonal directions are too, and each may come from a call of its own.
+        """
+
+        def draw(part: torch.Tensor) -> torch.Tensor:
+            noise = self.noise(len(part), generator)
             projected = basis.project(reciprocal_filter(noise, symbols[part]))
-            return planes(projected if angles is None else angles.mH.to(projected) @ projected)
+            return projected if angles is None else angles.mH.to(projected) @ projected
 
         return draw
 

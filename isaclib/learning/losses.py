@@ -19,6 +19,8 @@ AngleUnit = Literal["deg", "rad"]
 def binary_cross_entropy(logits: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
     r"""Detection loss :math:`\mathcal{J}_{\mathrm{TD}}`, P1 Eq. (3).
 
+    Also P2 Eq. (9).
+
     .. math:: -\mathbb{E}[t\log q + (1-t)\log(1-q)]
 
     Args:
@@ -67,6 +69,8 @@ def mean_squared_error(
 
 def categorical_cross_entropy(logits: torch.Tensor, messages: torch.Tensor) -> torch.Tensor:
     r"""Communication loss :math:`\mathcal{J}_{\mathrm{CE}}`, P1 Eq. (7).
+
+    Also P2 Eq. (10).
 
     Args:
         logits: ``[batch, order]``, real. Message scores before the softmax.

@@ -1,16 +1,20 @@
 """What the Lightning modules of all systems have in common: one simulated batch a step."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from isaclib._progress import share
 from isaclib._validation import check_nonnegative_int, check_positive
 from isaclib.learning.training import LOG_EVERY, Schedule, train
 from isaclib.signal.noise import step_generator
+
+_STEPS = "epoch_loop.manual_optimization.optim_step_progress"
 
 
 class StepTraining(LightningModule):
@@ -34,6 +38,7 @@ class StepTraining(LightningModule):
         self.stream = stream
         self.seed = check_nonnegative_int("seed", seed)
         self.learning_rate = check_positive("learning_rate", learning_rate)
+        self.automatic_optimization = False
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
         """Simulate a batch and return its loss; each system has its own.
@@ -62,7 +67,7 @@ class StepTraining(LightningModule):
             parameter.requires_grad_(True)
         return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
 
-    def training_step(self, step: int) -> torch.Tensor:
+    def step_loss(self, step: int) -> torch.Tensor:
         """Loss of one step, on samples that the step index alone determines.
 
         Args:
@@ -71,10 +76,32 @@ class StepTraining(LightningModule):
         Returns:
             ``[]``, float32. Loss.
         """
-        loss = self.loss(step_generator(self.seed, f"train/{self.stream}", step, self.device))
-        if (step + 1) % LOG_EVERY == 0:
-            self.log("loss", loss)
-        return loss
+        return self.loss(step_generator(self.seed, f"train/{self.stream}", step, self.device))
+
+    def training_step(self, steps: Sequence[int]) -> None:
+        """Take some steps.
+
+        Args:
+            steps: Their indices, one after the other.
+        """
+        # Lightning's wrapper of the optimizer, which counts the trainer's steps.
+        optimizer = cast(torch.optim.Optimizer, self.optimizers())
+        scheduler = cast(LRScheduler | None, self.lr_schedulers())
+        for step in steps:
+            optimizer.zero_grad()
+            loss = self.step_loss(step)
+            loss.backward()
+            optimizer.step()
+            if scheduler is not None:
+                scheduler.step()
+            if (step + 1) % LOG_EVERY == 0:
+                for logger in self.loggers:
+                    logger.log_metrics({"loss": loss.item()}, step)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint of automatic optimisation too, which counted steps elsewhere."""
+        progress = checkpoint["loops"]["fit_loop"][_STEPS]["total"]
+        progress["ready"] = progress["completed"] = checkpoint["global_step"]
 
 
 def train_stages(

@@ -9,6 +9,7 @@ was killed, even by SIGKILL, ends in the same weights, bit for bit, on the same 
 import contextlib
 import io
 import logging
+import math
 import signal
 import warnings
 from collections.abc import Iterator
@@ -17,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch.utils.data import DataLoader, Dataset
 
 from isaclib._files import write_atomically
 from isaclib._progress import report
@@ -30,6 +30,8 @@ from isaclib._validation import check_one_of, check_positive_int
 CHECKPOINT = "last.ckpt"
 LOG_EVERY = 50
 """Steps between two rows of the training log."""
+STRIDE = 10
+"""Steps that a module is given at once: what Lightning does about a step costs that much less."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +57,24 @@ class Schedule:
         check_positive_int("block", self.block)
 
 
-class _NextSteps(Dataset[int]):
-    """Indices of the steps that come next, read off the trainer when each is about to begin.
+class _NextSteps:
+    """Indices of the steps that come next, read off the trainer when they are about to begin.
 
     A checkpoint restores the trainer's step together with weights and optimizer, so the samples
     always belong to the state that they train, wherever in a block Lightning goes on.
     """
 
-    def __init__(self, trainer: Trainer, count: int) -> None:
-        self.trainer, self.count = trainer, count
+    def __init__(self, trainer: Trainer, block: int) -> None:
+        self.trainer, self.block = trainer, block
 
     def __len__(self) -> int:
-        return self.count
+        return math.ceil(self.block / STRIDE)
 
-    def __getitem__(self, _: int) -> int:
-        return self.trainer.global_step
-
-
-class StepIndices(LightningDataModule):
-    """A data set of step indices: the samples themselves are simulated inside the step.
-
-    Args:
-        block: Steps in one block, which is what Lightning calls an epoch.
-    """
-
-    def __init__(self, block: int) -> None:
-        super().__init__()
-        self.block = block
-
-    def train_dataloader(self) -> DataLoader[int]:
-        """Indices of one block.
-
-        Returns:
-            A loader of single integers, each the number of steps done when it is read.
-        """
-        if self.trainer is None:
-            raise RuntimeError("StepIndices must be attached to a trainer before it is read")
-        return DataLoader(_NextSteps(self.trainer, self.block), batch_size=None)
+    def __iter__(self) -> Iterator[list[int]]:
+        for taken in range(0, self.block, STRIDE):
+            done = self.trainer.global_step
+            count = min(STRIDE, self.block - taken, self.trainer.max_steps - done)
+            yield list(range(done, done + count))
 
 
 class _BlockProgress(RichProgressBar):
@@ -138,12 +121,11 @@ def _quiet_lightning() -> Iterator[None]:
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            warnings.filterwarnings("ignore", ".*is smaller than the logging interval.*")
             warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
             warnings.filterwarnings("ignore", ".*GPU available but not used.*")
             # The loader reads the trainer's step: wherever it goes on, it is at the right one.
             warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before.*")
+            warnings.filterwarnings("ignore", ".*dirpath has changed.*")  # a run may be moved
             warnings.filterwarnings("ignore", ".*LeafSpec.*deprecated.*")
             yield
     finally:
@@ -175,7 +157,8 @@ def train(
     What the module logs is in ``log/version_*/metrics.csv`` below ``directory``, a file a call.
 
     Args:
-        module: What to train, in place. Its ``training_step`` is given the index of the step.
+        module: What to train, in place, by manual optimisation. Its ``training_step`` is given
+            the indices of the steps to take, at most :data:`STRIDE`.
         schedule: How long.
         directory: Folder for the checkpoint and the log, of this run alone.
         device: ``"cpu"`` or ``"cuda"``.
@@ -193,7 +176,8 @@ def train(
             every_n_epochs=1,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
-        )
+        ),
+        _Reporter(),
     ]
     if schedule.progress:
         callbacks.append(_BlockProgress())
@@ -206,16 +190,17 @@ def train(
             max_steps=schedule.steps,
             plugins=[_AtomicCheckpoints()],
             callbacks=callbacks,
-            logger=CSVLogger(directory, name="log"),
+            # Rows are written by the module, step by step, and not once in a Lightning step.
+            logger=CSVLogger(directory, name="log", flush_logs_every_n_steps=LOG_EVERY),
+            log_every_n_steps=0,
             enable_model_summary=False,
             enable_progress_bar=schedule.progress,
-            log_every_n_steps=min(schedule.block, LOG_EVERY),
             num_sanity_val_steps=0,
         )
         with _interruptible(trainer):
             trainer.fit(
                 module,
-                datamodule=StepIndices(schedule.block),
+                _NextSteps(trainer, schedule.block),
                 ckpt_path=latest if latest.exists() else None,
                 weights_only=True,
             )

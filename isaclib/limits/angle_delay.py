@@ -208,7 +208,8 @@ class OptimalMapReceiver:
         found = []
         for first in range(0, len(echo), self.chunk):
             part = slice(first, min(first + self.chunk, len(echo)))
-            found.append(self._place(echo.samples(part).flatten(1, 2).to(self.dtype)))
+            samples = torch.view_as_real(echo.samples(part)).permute(0, 3, 2, 1).flatten(1, 2)
+            found.append(self._place(samples.to(self.dtype)))
         return PlacePosterior(*map(torch.cat, zip(*found, strict=True)))
 
     def _cut_angles(self, count: int, reach: int) -> _Axis:
@@ -245,7 +246,7 @@ class OptimalMapReceiver:
         return both, rate.to(self.dtype), offset.to(self.dtype)
 
     def _place(self, samples: torch.Tensor) -> PlacePosterior:
-        """Posteriors of ``[chunk, 2 * rows, rank]``."""
+        """Posteriors of real above imaginary parts, ``[chunk, 2 * rows, rank]``."""
         parts = self._rows @ samples @ self._columns
         exponent = _exponent(parts, self._rate, self._offset)
         peak, index = exponent.flatten(1).max(dim=-1)

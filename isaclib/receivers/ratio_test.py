@@ -159,6 +159,8 @@ def maprt(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""MAPRT statistic and angle estimate, P1 Eq. (18).
 
+    Also P2 Eqs. (7), (8).
+
     .. math::
         \max_{\theta\in[\theta_{\min},\theta_{\max}]}|\mathbf{a}_{\mathrm{rx}}^H(\theta)\mathbf{z}_r|^2
         \quad\text{and}\quad \hat\theta = \arg\max_\theta

@@ -141,6 +141,8 @@ def element_positions(
 def steering_vector(theta: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     r"""Steering vectors :math:`\mathbf{a}(\theta)` of a linear array, P1 Eq. (1).
 
+    Also P3 Eq. (13), which is one for each grid angle.
+
     Args:
         theta: ``[...]``, float32 or float64. Angles from broadside [rad].
         positions: ``[antennas]``, real. Element positions [wavelengths].

@@ -16,6 +16,8 @@ def least_squares_beam(
 ) -> torch.Tensor:
     r"""Unit-power beam that fits a flat pattern over a sector, P1 Eq. (9).
 
+    Also P2 Eqs. (3), (4), P3 Eqs. (5), (6).
+
     The desired pattern is :math:`[\mathbf{b}]_i = K` at the grid angles inside the sector and 0
     elsewhere; the beam is the least-squares solution
     :math:`\mathbf{y} = (\mathbf{A}^*\mathbf{A}^\top)^{-1}\mathbf{A}^*\mathbf{b}`, scaled to unit
@@ -69,6 +71,8 @@ def combine_beams(
 ) -> torch.Tensor:
     r"""Share the transmit energy between a radar and a communication beam, P1 Eq. (10).
 
+    Also P2 Eq. (5), P3 Eq. (4).
+
     .. math::
         \mathbf{v}(\rho, \varphi) = \sqrt{E_{\mathrm{tx}}}
         \frac{\sqrt\rho\,\mathbf{y}_r + \sqrt{1-\rho}\,e^{j\varphi}\,\mathbf{y}_c}
@@ -116,7 +120,7 @@ def precoder(steering: torch.Tensor) -> torch.Tensor:
     r"""Matrix whose columns add up to the least-squares beam of any sector, P2 Sec. IV-B.
 
     It solves :math:`(\mathbf{A}^*\mathbf{A}^\top)\mathbf{M} = \mathbf{A}^*`, in double precision
-    and without an explicit inverse, so that Eq. (4) becomes :math:`\mathbf{M}\mathbf{b}`.
+    and without an explicit inverse, so that P2 Eq. (4) becomes :math:`\mathbf{M}\mathbf{b}`.
 
     Args:
         steering: ``[grid, antennas]``, complex. Steering vectors of the grid angles, A^T.
@@ -143,7 +147,7 @@ def precoder(steering: torch.Tensor) -> torch.Tensor:
 def window_beams(
     precoder: torch.Tensor, windows: Windows, *, dtype: torch.dtype = torch.complex64
 ) -> torch.Tensor:
-    r"""Least-squares beams of many sectors at once, each of unit power.
+    r"""Least-squares beams of many sectors at once, each of unit power, P2 Eq. (4).
 
     .. math:: \mathbf{v} = \mathbf{M}\mathbf{b} / \|\mathbf{M}\mathbf{b}\|
 

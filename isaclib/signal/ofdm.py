@@ -101,7 +101,7 @@ class Subcarriers:
         return (turns - turns.round()).to(distance.dtype)
 
     def delay_vector(self, distance: torch.Tensor) -> torch.Tensor:
-        r"""Delay phase vectors :math:`\boldsymbol\rho(2R/c)`.
+        r"""Delay phase vectors :math:`\boldsymbol\rho(2R/c)`, those of P3 Eq. (14) for grid ranges.
 
         Args:
             distance: ``[...]``, float32 or float64. Ranges R [m].

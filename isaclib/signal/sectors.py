@@ -129,6 +129,21 @@ class Windows:
         """Number of windows."""
         return len(self.start)
 
+    def __getitem__(self, samples: "slice | torch.Tensor") -> "Windows":
+        """Windows of some of the samples; the only one is that of all."""
+        return self if len(self) == 1 else Windows(self.start[samples], self.stop[samples])
+
+    def contain(self, rows: torch.Tensor) -> torch.Tensor:
+        """Whether grid indices lie in the windows.
+
+        Args:
+            rows: ``[batch, rows]``, int64. Indices, for each window or for the only one.
+
+        Returns:
+            ``[batch, rows]``, bool.
+        """
+        return (rows >= self.start.unsqueeze(-1)) & (rows < self.stop.unsqueeze(-1))
+
 
 def grid_windows(grid: torch.Tensor, sectors: Sector | SectorBatch) -> Windows:
     """Find the grid angles inside sectors, their ends included.

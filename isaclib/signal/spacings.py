@@ -9,13 +9,22 @@ simulation sorts the spacings, the smallest in the middle and the largest at the
 elements stay in order. This is the default of :func:`draw_spacings`.
 """
 
+import json
 import warnings
-from typing import Literal, get_args
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import torch
 from scipy.constants import speed_of_light
 
-from isaclib._validation import check_nonnegative, check_one_of, check_positive
+from isaclib._validation import (
+    check_finite,
+    check_nonnegative,
+    check_one_of,
+    check_positive,
+    check_positive_int,
+)
 from isaclib.signal.arrays import (
     HALF_WAVELENGTH,
     PhaseReference,
@@ -137,6 +146,64 @@ def draw_spacings(
         return found
     warn_of_disorder(spacing_positions(drawn))
     return drawn
+
+
+ARRAY_KEYS = ("unit", "carrier_hz", "speed_of_light_m_per_s", "spacings")
+"""What the file of an array has to say."""
+
+
+def read_spacings(path: str | PathLike[str], num_antennas: int) -> torch.Tensor:
+    """Read the spacings of an array from a file.
+
+    The file is a JSON object with the spacings in metres, element by element, and the carrier and
+    speed of light that make wavelengths of them: authors round the speed of light, and an array
+    that they meant to be of half a wavelength should be::
+
+        {"what": "whose array", "unit": "m", "carrier_hz": 60e9,
+         "speed_of_light_m_per_s": 3e8, "spacings": [0.0025, ...]}
+
+    Args:
+        path: The file.
+        num_antennas: Number of elements K, positive.
+
+    Returns:
+        ``[num_antennas]``, float64. Spacings d [wavelengths]; where they put elements out of
+        order, there is a warning.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not such a file, or of another number of elements.
+    """
+    check_positive_int("num_antennas", num_antennas)
+    found = _array_file(Path(path))
+    check_one_of(f"unit in {path}", found["unit"], ("m",))
+    carrier = check_positive(f"carrier_hz in {path}", found["carrier_hz"])
+    speed = check_positive(f"speed_of_light_m_per_s in {path}", found["speed_of_light_m_per_s"])
+    spacings = found["spacings"]
+    if not isinstance(spacings, list) or len(spacings) != num_antennas:
+        count = f"{len(spacings)} numbers" if isinstance(spacings, list) else repr(spacings)
+        raise ValueError(
+            f"spacings in {path} must be a list of {num_antennas} numbers, got {count}"
+        )
+    metres = [check_finite(f"spacings[{k}] in {path}", value) for k, value in enumerate(spacings)]
+    spacing = torch.tensor(metres, dtype=torch.float64) * (carrier / speed)
+    warn_of_disorder(spacing_positions(spacing))
+    return spacing
+
+
+def _array_file(path: Path) -> dict[str, Any]:
+    """Content of an array's file, with all keys there."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must be a JSON file, got one with: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} must hold a JSON object, got {type(found).__name__}")
+    if any(key not in found for key in ARRAY_KEYS):
+        raise ValueError(
+            f"{path} must have the keys {', '.join(ARRAY_KEYS)}, got {', '.join(found) or 'none'}"
+        )
+    return found
 
 
 def warn_of_disorder(positions: torch.Tensor) -> None:

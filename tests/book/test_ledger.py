@@ -65,12 +65,3 @@ def test_links_of_the_outputs_lead_somewhere():
     links = set(re.findall(r"\]\(#([\w-]+)\)", outputs()))
     assert links
     assert links <= set(targets())
-
-
-def test_every_row_of_the_errata_leads_to_its_section_and_every_section_has_a_check():
-    text = (CHAPTERS / "errata.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| \[.*?\]\(#(errata-[\w-]+)\)", text, flags=re.MULTILINE)
-    assert rows == re.findall(r"^\((errata-[\w-]+)\)=$", text, flags=re.MULTILINE)
-    sections = re.split(r"^\(errata-[\w-]+\)=$", text, flags=re.MULTILINE)[1:]
-    for name, section in zip(rows, sections, strict=True):
-        assert "```{code-cell}" in section, name

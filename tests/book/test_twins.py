@@ -1,23 +1,11 @@
 """Each chapter's twin is what executing the chapter gave, and holds nothing of one machine."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import nbformat
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def load_tool(name):
-    """Import a script of tools/, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
+from workbench import load_tool
 
 chapters = load_tool("chapters")
 SOURCES = chapters.sources()

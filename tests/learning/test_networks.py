@@ -60,7 +60,7 @@ def test_weights_of_other_sizes_are_refused_and_nothing_is_changed(other, match)
 def test_a_training_needs_a_loss():
     module = StepTraining(nn.Linear(1, 1), stream="none", seed=0)
     with pytest.raises(NotImplementedError, match="StepTraining must define its loss"):
-        module.training_step(0)
+        module.step_loss(0)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from training_run import (
     train_in_process,
 )
 
-from isaclib.learning.training import CHECKPOINT, LOG_EVERY, Schedule, StepIndices, train
+from isaclib._progress import listening
+from isaclib.learning.training import CHECKPOINT, LOG_EVERY, STRIDE, Schedule, train
 from isaclib.systems.autoencoder.training import AutoencoderTraining, Objective
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -128,7 +129,7 @@ def test_a_finished_run_gives_its_weights_again_without_training(tmp_path, monke
     def no_training(*_):
         raise AssertionError("a finished run was trained again")
 
-    monkeypatch.setattr(AutoencoderTraining, "training_step", no_training)
+    monkeypatch.setattr(AutoencoderTraining, "step_loss", no_training)
     assert_same(train_here(tmp_path), first)
 
 
@@ -169,15 +170,15 @@ def interrupted(folder, count, block, stop=math.inf):
 
     objective = Objective("angle", PLAN.radar_weight, PLAN.batch)
     module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, objective, seed=SEED)
-    step, taken = module.training_step, []
+    step, taken = module.step_loss, []
 
     def stopping(index):
         if index == stop:
             raise Stop
-        taken.append(int(index))
+        taken.append(index)
         return step(index)
 
-    module.training_step = stopping
+    module.step_loss = stopping
     with contextlib.suppress(Stop):
         train(module, Schedule(count, block), folder)
     return taken
@@ -199,7 +200,7 @@ def test_all_stages_equal_bare_loops_bit_for_bit(uninterrupted):
 
 def test_the_length_of_a_block_makes_no_difference(tmp_path):
     first = steps(tmp_path / "1", 12, 1)
-    for block in (4, 5, 12, 100):
+    for block in (4, 5, 11, 12, 100):
         assert_same(steps(tmp_path / str(block), 12, block), first)
 
 
@@ -212,19 +213,39 @@ def test_a_resumed_run_takes_every_step_once(tmp_path):
         assert interrupted(tmp_path / str(stop), 20, 5) == list(range(checkpointed, 20))
 
 
-def test_step_indices_are_those_of_the_trainer():
-    class Trainer:
-        global_step = 14
+@pytest.mark.parametrize("stop", range(0, 36, 5))
+def test_a_run_stopped_at_any_step_ends_in_the_same_weights(tmp_path, stop):
+    """Neither the block nor the total is a multiple of the steps that are taken at once."""
+    assert 25 % STRIDE
+    assert 36 % STRIDE
+    interrupted(tmp_path / "parts", 36, 25, stop)
+    assert_same(steps(tmp_path / "parts", 36, 25), steps(tmp_path / "whole", 36, 25))
 
-    data = StepIndices(3)
-    data.trainer = Trainer()
-    seen = []
-    for step in data.train_dataloader():
-        seen.append(step)
-        Trainer.global_step += 1
-    assert seen == [14, 15, 16]
-    with pytest.raises(RuntimeError, match="StepIndices must be attached to a trainer"):
-        StepIndices(3).train_dataloader()
+
+@pytest.mark.parametrize("block", [1, 7, 10, 25])
+def test_a_finished_run_can_be_made_longer(tmp_path, block):
+    for count in (3, 12, 31):
+        longer = steps(tmp_path / "parts", count, block)
+    assert_same(longer, steps(tmp_path / "whole", 31, block))
+
+
+def test_a_checkpoint_of_automatic_optimisation_is_gone_on_from(tmp_path):
+    """Trainings were begun with it, one Lightning step for each step."""
+    steps(tmp_path / "parts", 14, 7)
+    path = tmp_path / "parts" / CHECKPOINT
+    checkpoint = torch.load(path, weights_only=True)
+    loop = checkpoint["loops"]["fit_loop"]
+    automatic = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+    manual = loop["epoch_loop.manual_optimization.optim_step_progress"]
+    automatic["total"], manual["total"] = manual["total"], automatic["total"]
+    assert manual["total"]["completed"] == 0
+    # An epoch had as many batches as a block has steps.
+    for count in ("total", "current"):
+        loop["epoch_loop.batch_progress"][count] |= dict.fromkeys(
+            ("ready", "started", "processed", "completed"), 14 if count == "total" else 7
+        )
+    torch.save(checkpoint, path)
+    assert_same(steps(tmp_path / "parts", 20, 7), steps(tmp_path / "whole", 20, 7))
 
 
 def logged(folder):
@@ -257,6 +278,13 @@ def test_training_says_nothing_but_its_progress(tmp_path, capfd, recwarn):
     steps(tmp_path, 4, 2)
     assert capfd.readouterr() == ("", "")
     assert [str(w.message) for w in recwarn] == []
+
+
+def test_a_sweep_hears_how_far_the_training_got(tmp_path):
+    heard = []
+    with listening(heard.append):
+        steps(tmp_path, 30, 12)
+    assert heard == pytest.approx([0.4, 0.8, 1])
 
 
 def test_progress_is_shown_block_by_block_where_it_is_asked_for(tmp_path, capfd):

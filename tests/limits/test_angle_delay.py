@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isaclib.channels.ofdm import BasisEcho, OfdmRadarChannel, planes
+from isaclib.channels.ofdm import BasisEcho, GivenNoise, OfdmRadarChannel
 from isaclib.limits.angle_delay import OptimalMapReceiver
 from isaclib.limits.cramer_rao import crb_angle, crb_range
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid, position
@@ -43,19 +43,15 @@ def scene(count, present=True, receiver=RECEIVER):
 
 def kept(samples):
     """Echoes that are the same whenever they are asked for."""
-    zero = samples.new_zeros(len(samples), *samples.shape[-2:])
-    return BasisEcho(
-        zero[:, 0, 0] + 0j,
-        zero[..., 0] + 0j,
-        zero[:, 0],
-        lambda part: samples[part].clone(),
-    )
+    zero = torch.zeros_like(samples)
+    noise = GivenNoise(lambda index: samples[index].mT, torch.arange(len(samples)))
+    return BasisEcho(zero[:, 0, 0], zero[:, 0], zero[..., 0].real, noise)
 
 
 def reduced(receiver, filtered):
     """Literal echoes in the receiver's basis."""
     inside = receiver.basis_angles.mH.to(filtered) @ BASIS.project(filtered)
-    return kept(planes(inside))
+    return kept(inside.mT)
 
 
 def above(first, second):
@@ -242,7 +238,7 @@ def test_no_map_search_detects_more_or_places_better():
 
 def test_echoes_in_another_basis_are_refused():
     with pytest.raises(ValueError, match=r"echo must be in the basis of .* angles, got one of 3"):
-        RECEIVER.posterior(kept(torch.zeros(2, 2, 3, BASIS.rank)))
+        RECEIVER.posterior(kept(torch.zeros(2, BASIS.rank, 3) + 0j))
     with pytest.raises(ValueError, match=r"per_cell must be .*, got 0"):
         OptimalMapReceiver(RADAR, BEAM, BASIS, per_cell=0)
     with pytest.raises(ValueError, match=r"local must be .*, got 0"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ("book", "test", "lint", "chapters", "results", "lab", "clean", "help")
+TARGETS = ("book", "test", "lint", "chapters", "equations", "results", "lab", "clean", "help")
 
 
 def make(*arguments):

@@ -1,5 +1,7 @@
+import json
 import math
 import warnings
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from isaclib.signal.noise import step_generator
 from isaclib.signal.spacings import (
     draw_spacings,
     impaired_positions,
+    read_spacings,
     spacing_positions,
     warn_of_disorder,
     wavelength,
@@ -80,6 +83,111 @@ def test_disordered_elements_are_warned_of_with_their_positions():
     )
     with pytest.warns(UserWarning, match=match):
         warn_of_disorder(positions)
+
+
+# Arrays from a file
+
+PUBLISHED = files("isaclib.experiments.p3") / "published_spacings.json"
+ARRAY = {
+    "what": "a test",
+    "unit": "m",
+    "carrier_hz": 60e9,
+    "speed_of_light_m_per_s": 3e8,
+    "spacings": [0.0026, 0.0024, 0.0025, 0.0027],
+}
+
+
+def array_file(folder, **changes):
+    path = folder / "array.json"
+    path.write_text(json.dumps({**ARRAY, **changes}))
+    return path
+
+
+def test_the_authors_array_is_read_in_wavelengths_of_five_millimetres():
+    spacing = read_spacings(PUBLISHED, 64)
+    metres = json.loads(PUBLISHED.read_text())["spacings"]
+    np.testing.assert_allclose(spacing.numpy(), np.array(metres) / 5e-3, rtol=1e-15)
+    assert spacing.dtype == torch.float64
+    # Sorted as draw_spacings does, of the paper's spread: half a wavelength and a 25th.
+    outwards = torch.argsort(element_index(64).abs(), stable=True)
+    pairs = spacing[outwards].view(32, 2).mean(1)
+    assert bool((pairs.diff() > 0).all())
+    assert float(spacing.mean()) == pytest.approx(0.5, abs=4 * 0.04 / 8)
+    assert float(spacing.std()) == pytest.approx(0.04, rel=0.3)
+    assert bool((spacing_positions(spacing).diff() > 0).all())
+
+
+def test_an_array_is_read_with_its_own_speed_of_light(tmp_path):
+    path = array_file(tmp_path, speed_of_light_m_per_s=299792458.0, carrier_hz=28e9)
+    expected = torch.tensor(ARRAY["spacings"], dtype=torch.float64) / wavelength(28e9)
+    torch.testing.assert_close(read_spacings(str(path), 4), expected)
+
+
+def test_an_array_in_disorder_is_warned_of_with_its_positions(tmp_path):
+    path = array_file(tmp_path, spacings=[0.0025, 0.0095, 0.0025, 0.0025])
+    match = r"elements 0 and 1 have changed places: \[-0.75, -0.95, 0.25, 0.75\] wavelengths"
+    with pytest.warns(UserWarning, match=match):
+        found = read_spacings(path, 4)
+    torch.testing.assert_close(found, torch.tensor([0.5, 1.9, 0.5, 0.5], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"unit": "mm"}, r"unit in .*array.json must be one of 'm', got 'mm'"),
+        ({"unit": None}, r"unit in .*array.json must be one of 'm', got None"),
+        ({"carrier_hz": 0}, r"carrier_hz in .*array.json must be a finite number > 0, got 0"),
+        ({"carrier_hz": "60 GHz"}, r"carrier_hz in .*array.json must be .* > 0, got '60 GHz'"),
+        (
+            {"speed_of_light_m_per_s": math.inf},
+            r"speed_of_light_m_per_s in .*array.json must be a finite number > 0, got inf",
+        ),
+        (
+            {"spacings": [0.0025] * 5},
+            r"spacings in .*array.json must be a list of 4 numbers, got 5 numbers",
+        ),
+        ({"spacings": []}, r"spacings in .* must be a list of 4 numbers, got 0 numbers"),
+        ({"spacings": 0.0025}, r"spacings in .* must be a list of 4 numbers, got 0.0025"),
+        (
+            {"spacings": [0.0025, 0.0025, math.nan, 0.0025]},
+            r"spacings\[2\] in .*array.json must be a finite number, got nan",
+        ),
+        (
+            {"spacings": [0.0025, "0.0025", 0.0025, 0.0025]},
+            r"spacings\[1\] in .*array.json must be a finite number, got '0.0025'",
+        ),
+    ],
+)
+def test_the_file_of_an_array_is_checked(tmp_path, changes, match):
+    with pytest.raises(ValueError, match=match):
+        read_spacings(array_file(tmp_path, **changes), 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "array.json must be a JSON file, got one with: Expecting value: line 1"),
+        ("[0.0025]", "array.json must hold a JSON object, got list"),
+        (
+            '{"unit": "m", "spacings": []}',
+            "array.json must have the keys unit, carrier_hz, speed_of_light_m_per_s, spacings, "
+            "got unit, spacings",
+        ),
+    ],
+)
+def test_other_files_are_refused(tmp_path, text, match):
+    path = tmp_path / "array.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=match):
+        read_spacings(path, 4)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
+        read_spacings(tmp_path / "nowhere.json", 4)
+
+
+# Bad input
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.signal.windows import dpss
+from scipy.special import pro_ang1, roots_legendre
 
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.noise import complex_normal, step_generator
-from isaclib.signal.subspace import spanning_basis
+from isaclib.signal.spacings import draw_spacings, spacing_positions
+from isaclib.signal.subspace import TOLERANCE, prolate_functions, spanning_basis, steering_spans
 
 
 def vectors(count=300, size=24):
@@ -87,6 +91,162 @@ def test_the_sectors_of_p3_are_small():
     cells = 64 / 2 * (math.sin(math.radians(40)) - math.sin(math.radians(20)))
     rank = spanning_basis(steering)[0].shape[1]
     assert cells < rank < 2 * cells + 2
+
+
+# The spans of steering vectors
+
+
+def steering(positions, low, high):
+    """Steering vectors of an interval of sines."""
+    sines = torch.linspace(low, high, 500, dtype=torch.float64)
+    phase = -2 * math.pi * sines.unsqueeze(-1) * positions
+    return torch.polar(torch.ones_like(phase), phase)
+
+
+def check_spans(positions, ends, tolerance=TOLERANCE):
+    """All that is asked of spans; how many more dimensions they have than the best of each."""
+    low, high = torch.tensor(ends, dtype=torch.float64).T
+    spans = steering_spans(positions, low, high, tolerance=tolerance)
+    unit = torch.eye(len(positions), dtype=torch.complex128)
+    more = []
+    for number, rank in enumerate(spans.ranks):
+        basis = spans.phases[number].unsqueeze(-1) * spans.rotations[number]
+        torch.testing.assert_close(basis.mH @ basis, unit, atol=1e-13, rtol=0)
+        found = steering(positions, *ends[number])
+        outside = (found @ basis[:, rank:].conj()).abs().square().sum(-1) / len(positions)
+        assert float(outside.max()) <= tolerance
+        more.append(rank - spanning_basis(found, tolerance=tolerance)[0].shape[1])
+    return more
+
+
+sines = st.floats(-1, 1)
+intervals = st.lists(st.tuples(sines, sines).map(sorted), min_size=1, max_size=4)
+arrays_of_any_kind = st.lists(st.floats(-20, 20), min_size=1, max_size=40).map(
+    lambda places: torch.tensor(places, dtype=torch.float64)
+)
+
+
+@given(arrays_of_any_kind, intervals)
+def test_spans_hold_the_steering_vectors_of_any_array(positions, ends):
+    """Elements in any order and at any distance, together too; intervals of any width."""
+    check_spans(positions, ends)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[0.3], [0.3, 0.3], [-0.25, 0.25], [0.0, 7.0], [0.0, 0.1, 9.0], [1.0, 1.0, 2.0], [5.0] * 3],
+)
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-10, 1e-20])
+def test_spans_of_few_elements(places, tolerance):
+    positions = torch.tensor(places, dtype=torch.float64)
+    check_spans(positions, [(-1.0, 1.0), (0.2, 0.3), (0.5, 0.5)], tolerance)
+
+
+@pytest.mark.parametrize("impaired", [False, True])
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-10, 1e-16])
+def test_spans_of_p3s_arrays_are_hardly_larger_than_the_best(impaired, tolerance):
+    """Its sectors are of 10 to 20 degrees, chunks of them hold a few more."""
+    spacing = torch.full((64,), 0.5, dtype=torch.float64)
+    if impaired:
+        spacing = draw_spacings(64, 1 / 25, generator=step_generator(0, "spans", 0))
+    middles = torch.arange(-60, 61, 15)
+    ends = [
+        tuple(math.sin(math.radians(float(middle) + half * width)) for half in (-0.5, 0.5))
+        for middle in middles
+        for width in (10, 20, 35)
+    ]
+    more = check_spans(spacing_positions(spacing), ends, tolerance)
+    assert min(more) >= 0
+    assert max(more) <= 4
+    assert sum(more) / len(more) < 1.5
+
+
+def test_the_spans_of_a_batch_are_those_of_its_intervals():
+    """One table serves several, and the widest gives the shape."""
+    positions = spacing_positions(draw_spacings(16, 0.04, generator=step_generator(0, "b", 0)))
+    low = torch.tensor([-0.9, 0.1, 0.2], dtype=torch.float64)
+    high = torch.tensor([0.4, 0.2, 0.3], dtype=torch.float64)
+    together = steering_spans(positions, low, high)
+    for i in range(3):
+        alone = steering_spans(positions, low[i : i + 1], high[i : i + 1])
+        rank = alone.ranks[0]
+        assert together.ranks[i] == rank
+        bases = (
+            found.phases[k].unsqueeze(-1) * found.rotations[k][:, :rank]
+            for found, k in ((together, i), (alone, 0))
+        )
+        first, second = (basis @ basis.mH for basis in bases)
+        torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
+
+
+BANDWIDTHS = [0.5, 3.0, 12.5, 25.0]
+
+
+def spheroidal(bandwidth, count, points):
+    """SciPy's angular spheroidal wave functions of the first kind and order zero."""
+    return np.stack([pro_ang1(0, n, bandwidth, points)[0] for n in range(count)], axis=-1)
+
+
+@pytest.mark.parametrize("bandwidth", BANDWIDTHS[:-1])
+def test_prolate_functions_are_those_of_scipy(bandwidth):
+    points = np.linspace(-0.99, 0.99, 101)
+    found = prolate_functions(bandwidth).at(torch.from_numpy(points)).numpy()
+    oracle = spheroidal(bandwidth, found.shape[1], points)
+    cosines = (found * oracle).sum(0) / np.linalg.norm(found, axis=0)
+    np.testing.assert_allclose(abs(cosines), np.linalg.norm(oracle, axis=0), rtol=1e-12)
+
+
+def test_the_span_of_many_prolate_functions_is_that_of_scipys():
+    """The strongest are equally strong to all digits: there only their span is determined."""
+    points = np.linspace(-0.99, 0.99, 201)
+    found = prolate_functions(BANDWIDTHS[-1]).at(torch.from_numpy(points)).numpy()
+    for count in (9, 18, found.shape[1]):
+        pair = (found[:, :count], spheroidal(BANDWIDTHS[-1], count, points))
+        first, second = (np.linalg.qr(part)[0] for part in pair)
+        cosines = np.linalg.svd(first.T @ second, compute_uv=False)
+        np.testing.assert_allclose(cosines, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("bandwidth", BANDWIDTHS)
+def test_prolate_functions_are_orthonormal_eigenfunctions(bandwidth):
+    """Of the integral over e^{-jcyx}, by a rule of other nodes than their own."""
+    nodes, weights = (torch.from_numpy(part) for part in roots_legendre(173))
+    values = prolate_functions(bandwidth).at(nodes)
+    gram = values.mT @ (weights.unsqueeze(-1) * values)
+    unit = torch.eye(len(gram), dtype=torch.float64)
+    torch.testing.assert_close(gram, 2 * unit, atol=1e-8, rtol=0)
+    kernel = torch.exp(-1j * bandwidth * nodes.unsqueeze(-1) * nodes)
+    image = kernel @ (weights.unsqueeze(-1) * values).to(kernel)
+    # Times a number each, real for even functions and imaginary for odd ones, and falling.
+    factor = values.mT.to(kernel) @ (weights.unsqueeze(-1) * image) / 2
+    torch.testing.assert_close(image, values.to(kernel) @ factor, atol=1e-9, rtol=0)
+    off = factor - torch.diag(factor.diagonal())
+    assert float(off.abs().max()) < 1e-9
+    strength = factor.diagonal().abs()
+    assert bool((strength.diff() < 1e-12).all())
+    other = torch.view_as_real(factor.diagonal()).abs().amin(-1)
+    assert float(other.max()) < 1e-9
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-10, 1e-16])
+@pytest.mark.parametrize("bandwidth", [0.0, *BANDWIDTHS])
+def test_prolate_functions_leave_no_more_than_the_tolerance(bandwidth, tolerance):
+    """Of e^{-jcyx}, in the mean over y whatever x is; two functions fewer would leave more."""
+    nodes, weights = (torch.from_numpy(part) for part in roots_legendre(173))
+    values = prolate_functions(bandwidth, tolerance).at(nodes)
+    x = torch.linspace(-1, 1, 401, dtype=torch.float64)
+    waves = torch.exp(-1j * bandwidth * nodes.unsqueeze(-1) * x)
+
+    def left(count):
+        basis = torch.linalg.qr(weights.sqrt().unsqueeze(-1) * values[:, :count]).Q.to(waves)
+        rest = weights.sqrt().unsqueeze(-1) * waves
+        rest = rest - basis @ (basis.mH @ rest)
+        return float(rest.abs().square().sum(0).max()) / 2
+
+    count = values.shape[1]
+    assert left(count) <= tolerance
+    if bandwidth:
+        assert left(count - 2) > tolerance
 
 
 @pytest.mark.parametrize(

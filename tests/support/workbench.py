@@ -1,5 +1,6 @@
-"""A copy of the parts of the repository that a make target reads, to run that target in."""
+"""The make targets and their scripts, and a copy of the repository to run a target in."""
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -35,3 +36,11 @@ def make_command(*arguments):
         *("make", f"VENV={ROOT / '.venv'}", "--old-file=requirements.lock"),
         *("--old-file=pyproject.toml", *arguments),
     ]
+
+
+def load_tool(name):
+    """Import a script of tools/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -307,7 +307,7 @@ def step_of(stage, weight=0.5):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     module = AutoencoderTraining(model, RADAR, COMMUNICATION, Objective(stage, weight, 100), seed=0)
     optimizer = module.configure_optimizers()
-    module.training_step(0).backward()
+    module.step_loss(0).backward()
     optimizer.step()
     frozen = set(NETWORKS) - set(TRAINED[stage])
     for name in frozen:

@@ -293,7 +293,7 @@ def changed(step, weight):
     plan = SectorPlan(weight, batch=100)
     module = SectorAutoencoderTraining(model, *CHANNELS, plan, step=step, seed=0)
     optimizer = module.configure_optimizers()
-    module.training_step(0).backward()
+    module.step_loss(0).backward()
     optimizer.step()
     return differing(before, model.state_dict())
 

@@ -197,11 +197,11 @@ def test_the_samples_of_a_step_depend_on_seed_and_step_alone():
     module = ModelDrivenTraining(a_model(), RADAR, PLAN, seed=2)
     other = ModelDrivenTraining(a_model(), RADAR, PLAN, seed=3)
     torch.manual_seed(0)
-    first = float(module.training_step(3).detach())
+    first = float(module.step_loss(3).detach())
     torch.manual_seed(1)
-    assert float(module.training_step(3).detach()) == first
-    assert float(module.training_step(4).detach()) != first
-    assert float(other.training_step(3).detach()) != first
+    assert float(module.step_loss(3).detach()) == first
+    assert float(module.step_loss(4).detach()) != first
+    assert float(other.step_loss(3).detach()) != first
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -319,7 +319,7 @@ def test_a_matrix_that_has_become_singular_stops_the_training():
     with torch.no_grad():
         model.steering[:, 1] = model.steering[:, 0]
     with pytest.raises(ValueError, match=r"A\* A\^T is singular .* shape \(91, 8\)"):
-        ModelDrivenTraining(model, RADAR, PLAN, seed=0).training_step(0)
+        ModelDrivenTraining(model, RADAR, PLAN, seed=0).step_loss(0)
 
 
 @pytest.mark.parametrize(("antennas", "grid_size"), [(K, 92), (K + 1, GRID)])

@@ -5,6 +5,9 @@ loops down, and answers SIGTERM with a SystemExit of its own at the end of a bat
 SIGTERM handler that was there before its own. So both signals raise :class:`Interrupted` from our
 handler, and whatever comes out of the interrupted code afterwards is turned back into it.
 
+Our handler may also run inside an object's ``__del__``, such as that of Lightning's profiler, where
+Python reports an exception and goes on. The signal is then sent again a moment later.
+
 The exception may strike in the middle of a training step, so nothing must be saved on its way out:
 a resumed run goes on from the last checkpoint that was written between two steps, exactly as after
 a power cut.
@@ -13,12 +16,15 @@ a power cut.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SOON = 0.01
+"""Seconds after which a signal that was lost is sent again."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -58,14 +64,28 @@ def stop_signals() -> Iterator[None]:
         received.append(signum)
         raise Interrupted(signum)
 
+    def lost(unraisable: sys.UnraisableHookArgs) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            again.append(threading.Timer(_SOON, signal.pthread_kill, (main, received[0])))
+            again[-1].start()
+        else:
+            report(unraisable)
+
+    main, again = threading.get_ident(), list[threading.Timer]()
+    report, sys.unraisablehook = sys.unraisablehook, lost
     before = {signum: signal.signal(signum, stop) for signum in _SIGNALS}
     try:
         yield
+        if received:
+            raise Interrupted(received[0])
     except BaseException as error:
         if received and not isinstance(error, Interrupted):
             raise Interrupted(received[0]) from error
         raise
     finally:
+        for timer in again:
+            timer.cancel()
+        sys.unraisablehook = report
         for signum, handler in before.items():
             # None: a handler that was not installed from Python, which Python cannot put back.
             if handler is not None:

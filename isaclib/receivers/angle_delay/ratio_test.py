@@ -107,7 +107,7 @@ def log_map_ratio(
     subcarriers: Subcarriers,
     variance: float,
 ) -> torch.Tensor:
-    r"""What is left of Eq. (8) with the best amplitude: the map of Eq. (9), squared and scaled.
+    r"""The best amplitude put into P3 Eq. (8): what P3 Eq. (9) compares, squared and scaled.
 
     .. math::
         \frac{|\mathbf{a}^H(\theta)\,\tilde{\mathbf{Y}}_r\,\boldsymbol\rho^*(\tau)|^2}

@@ -112,7 +112,7 @@ def training_grid(
     num_angles: int = 720,
     num_distances: int = 200,
 ) -> AngleDelayGrid:
-    """Grid of P3's learned receiver: all angles, all ranges of the sector, windows from Eq. (12).
+    """Grid of the learned receiver: all angles, all ranges of the sector, windows by P3 Eq. (12).
 
     Args:
         num_antennas: Number of antennas K.
@@ -143,7 +143,7 @@ def training_grid(
 def baseline_grid(
     sector: Sector, ranges: RangeSector, *, num_angles: int = 720, num_distances: int = 200
 ) -> AngleDelayGrid:
-    """Grid that P3's baseline searches for the maximum of Eq. (10): inside the sector alone.
+    """Grid that the baseline searches for the maximum of P3 Eq. (10): inside the sector alone.
 
     Args:
         sector: Where the target can be.
@@ -192,7 +192,7 @@ def angle_delay_map(
 
 
 def keep_sectors(values: torch.Tensor, windows: Windows) -> torch.Tensor:
-    """Set a map to zero outside each sample's sector, Eq. (10).
+    """Set a map to zero outside each sample's sector, P3 Eq. (10).
 
     Args:
         values: ``[batch, rows, columns]``, real. Angle-delay maps.
@@ -261,7 +261,7 @@ def literal_estimate(
     subcarriers: Subcarriers,
     windows: Windows,
 ) -> Estimate:
-    """Algorithm 1 of P3 over the whole map, differentiable for positions and echo.
+    """Algorithm 1 over the whole map, P3 Eqs. (13)-(19), differentiable for positions and echo.
 
     Args:
         filtered: ``[batch, antennas, subcarriers]``, complex. Echo after reciprocal filtering.

@@ -13,26 +13,54 @@ its angle, moves with the values of the window by real numbers :math:`g_{ij}`. W
 as :math:`[\mathbf{a}_i]_k = e^{-j2\pi p_k\sin\theta_i}`, and with the amplitude :math:`\alpha` of
 an echo :math:`\mathbf{Z} = \alpha\,\mathbf{s}\mathbf{r}^\top + \mathbf{N}` by
 :math:`\sum_{ij} u_{ij}\,(\mathbf{a}_i^H\mathbf{s})^*\,\mathbf{r}^\top\mathbf{r}_j`, a complex
-number as PyTorch writes it. The outputs of a sample are two numbers, so their slopes are all that
-a backward pass needs.
+number as PyTorch writes it. The outputs of a sample are two numbers, so their derivatives are all
+that a backward pass needs.
+
+The values need the echo inside the span of the sector's steering vectors alone; only
+:math:`[\mathbf{Z}\mathbf{r}_j]_k` needs all of it, for the few columns that weigh anything.
 """
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch.nn import functional
 
-from isaclib.receivers.angle_delay.peak import Bounds
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid
 from isaclib.signal.ofdm import DelayBasis
+from isaclib.signal.sectors import Windows
 
 TINY = 1e-20
-"""Magnitude below which a value of the map has no phase; its slopes are zero as those of abs."""
+"""Magnitude below which a value of the map has no phase; its derivative is zero as that of abs."""
+
+NEGLIGIBLE = 1e-9
+"""Total weight of a window's columns below which they are left out of a gradient."""
 
 
-class Slopes(NamedTuple):
+class Window(NamedTuple):
+    """Columns and rows of the map round one point for each sample.
+
+    Attributes:
+        steering: ``[batch, rows, dimensions]``, complex. Conjugate steering vectors of the rows, in
+            the basis that the echoes come in.
+        sines: ``[batch, rows]``, real. Sines of their angles.
+        delayed: ``[batch, columns, dimensions]``, complex. (Z r)^T in that basis.
+        values: ``[batch, columns, rows]``, complex. z^T.
+        magnitudes: ``[batch, columns, rows]``, real.
+    """
+
+    steering: torch.Tensor
+    sines: torch.Tensor
+    delayed: torch.Tensor
+    values: torch.Tensor
+    magnitudes: torch.Tensor
+
+    def columns(self, kept: slice) -> "Window":
+        """Some of the columns."""
+        return Window(self.steering, self.sines, *(part[:, kept] for part in self[2:]))
+
+
+class Derivatives(NamedTuple):
     """How the outputs of a batch move.
 
     Attributes:
@@ -45,96 +73,88 @@ class Slopes(NamedTuple):
     amplitude: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Patch:
-    """Rows and columns of the map round one point for each sample.
-
-    Attributes:
-        steering: ``[batch, rows, antennas]``, complex. Conjugate steering vectors of the rows.
-        sines: ``[batch, rows]``, real. Sines of their angles.
-        delays: ``[batch, columns, rank]``, real. Range signatures of the columns.
-        projected: ``[batch, columns, antennas]``, complex. (Z r)^T.
-        values: ``[batch, columns, rows]``, complex. z^T.
-        magnitudes: ``[batch, columns, rows]``, real.
-    """
-
-    steering: torch.Tensor
-    sines: torch.Tensor
-    delays: torch.Tensor
-    projected: torch.Tensor
-    values: torch.Tensor
-    magnitudes: torch.Tensor
-
-    def slopes(
-        self, weights: torch.Tensor, spatial: torch.Tensor, spectral: torch.Tensor
-    ) -> Slopes:
-        """Slopes of outputs that move with the magnitudes by given weights.
-
-        Args:
-            weights: ``[batch, outputs, columns, rows]``, real. Weights g of each output.
-            spatial: ``[batch, antennas]``, complex. Signatures s of the echoes.
-            spectral: ``[batch, rank]``, real. Their signatures r.
-
-        Returns:
-            The slopes.
-        """
-        outputs = weights.shape[1]
-        phases = self.values / self.magnitudes.clamp(min=TINY)
-        moved = weights * phases.unsqueeze(1)
-        # Im(v t*) is the product of v and j t as pairs of reals, so real sums do it.
-        turned = moved * torch.complex(torch.zeros_like(self.sines), self.sines)[:, None, None]
-        over_antennas = torch.bmm(turned.flatten(1, 2), self.steering.conj())
-        pairs = torch.view_as_real(over_antennas.unflatten(1, (outputs, -1))).flatten(-2)
-        pairs *= torch.view_as_real(self.projected).flatten(-2).unsqueeze(1)
-        positions = pairs.sum(2).unflatten(-1, (-1, 2)).sum(-1).mul_(-2 * math.pi)
-        heard = torch.bmm(self.steering, spatial.unsqueeze(-1)).conj()
-        over_rows = torch.bmm(moved.flatten(1, 2), heard).view(-1, outputs, weights.shape[2])
-        delayed = torch.bmm(self.delays, spectral.unsqueeze(-1)).mT
-        return Slopes(positions, (over_rows * delayed).sum(-1))
-
-
 class Average(NamedTuple):
     """Softmax averages of a batch of windows.
 
     Attributes:
         angle: ``[batch]``, real. Angle estimate [rad].
         distance: ``[batch]``, real. Range estimate [m].
-        moving: ``[batch, columns, rows]``, real. Weights of the points inside the sector.
+        weights: ``[batch, columns, rows]``, real. Weights of the points inside the sector.
         angles: ``[batch, rows]``, real. Angles of the rows [rad].
         distances: ``[batch, columns]``, real. Ranges of the columns [m].
-        patch: The windows.
+        window: The windows.
     """
 
     angle: torch.Tensor
     distance: torch.Tensor
-    moving: torch.Tensor
+    weights: torch.Tensor
     angles: torch.Tensor
     distances: torch.Tensor
-    patch: Patch
+    window: Window
 
-    def slopes(self, spatial: torch.Tensor, spectral: torch.Tensor) -> Slopes:
-        """Slopes of angle and range.
+    def relevant_columns(self) -> slice:
+        """The columns next to the maximum, where all others are negligible; else all of them."""
+        count = self.weights.shape[1]
+        near = slice(max(count // 2 - 1, 0), count // 2 + 2)
+        by_column = self.weights.sum(-1).amax(0)
+        outside = by_column.sum() - by_column[near].sum()
+        return near if float(outside) < NEGLIGIBLE else slice(0, count)
+
+    def derivatives(self, columns: slice) -> torch.Tensor:
+        """Derivatives of angle and range with the magnitudes of some columns.
 
         Args:
-            spatial: ``[batch, antennas]``, complex. Signatures s of the echoes.
-            spectral: ``[batch, rank]``, real. Their signatures r.
+            columns: Which.
 
         Returns:
-            The slopes of the two outputs.
+            ``[batch, 2, columns, rows]``, real.
         """
         angles = (self.angles - self.angle.unsqueeze(-1)).unsqueeze(-2)
-        distances = (self.distances - self.distance.unsqueeze(-1)).unsqueeze(-1)
-        weights = torch.stack([self.moving * angles, self.moving * distances], dim=1)
-        return self.patch.slopes(weights, spatial, spectral)
+        distances = (self.distances[:, columns] - self.distance.unsqueeze(-1)).unsqueeze(-1)
+        weights = self.weights[:, columns]
+        return torch.stack([weights * angles, weights * distances], dim=1)
+
+
+def window_derivatives(
+    window: Window,
+    weights: torch.Tensor,
+    echo: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    rotation: torch.Tensor,
+) -> Derivatives:
+    """Derivatives of outputs that move with the magnitudes of windows.
+
+    Args:
+        window: The windows.
+        weights: ``[batch, outputs, columns, rows]``, real. Derivatives g with the magnitudes.
+        echo: ``[batch, columns, antennas]``, complex: (Z r)^T in a basis of all antennas, of which
+            the window's is the beginning; ``[batch, dimensions]``, complex: the echoes' spatial
+            signatures s in the window's basis; ``[batch, columns]``, real: correlations of their
+            spectral ones with those of the columns.
+        rotation: ``[antennas, antennas]``, complex. From that basis to the antennas, but for a
+            phase of each antenna.
+
+    Returns:
+        The derivatives.
+    """
+    delayed, spatial, correlation = echo
+    outputs, dimensions = weights.shape[1], window.steering.shape[-1]
+    phases = window.values.conj() / window.magnitudes.clamp(min=TINY)
+    moved = weights * phases.unsqueeze(1)  # conj(u)
+    turned = (moved * window.sines[:, None, None]).flatten(1, 2)
+    towards = torch.bmm(turned, window.steering).unflatten(1, (outputs, -1))
+    pairs = (towards @ rotation[:, :dimensions].mT) * (delayed @ rotation.mT).unsqueeze(1)
+    heard = torch.bmm(window.steering, spatial.unsqueeze(-1)).mT.unsqueeze(1)
+    amplitude = (moved * heard * correlation[:, None, :, None]).sum((2, 3)).conj()
+    return Derivatives(-2 * math.pi * pairs.imag.sum(2), amplitude)
 
 
 class WindowTables:
-    """Delays, ranges and angles of all windows of a grid.
+    """Delays and ranges of all windows of a grid.
 
     Args:
         grid: Angles, ranges, and the window's size.
         basis: Delay basis that the echoes come in.
-        dtype: Real dtype of the echoes' planes.
+        dtype: Real dtype of the echoes.
         device: Where they are.
     """
 
@@ -146,86 +166,120 @@ class WindowTables:
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> None:
-        half, count = grid.half_distances, len(grid.distances)
+        self.half = grid.half_distances
         self.angles = grid.angles.to(device, dtype)
         self.sines = torch.sin(grid.angles).to(self.angles)
         self.distances = grid.distances.to(self.angles)
-        self.dictionary = basis.signature(grid.distances).to(self.angles)
         self.row_offsets = torch.arange(-grid.half_angles, grid.half_angles + 1, device=device)
-        offsets = torch.arange(-half, half + 1, device=device)
-        columns = torch.arange(count, device=device).unsqueeze(-1) + offsets
-        self.columns_inside = (columns >= 0) & (columns < count)
-        self.column_distances = self.distances[columns.clamp(0, count - 1)]
-        padded = functional.pad(self.dictionary, (0, 0, half, half))
-        self.delays = padded.unfold(0, 2 * half + 1, 1).mT.contiguous()
+        self.rows, self.rows_inside = _neighbours(len(grid.angles), grid.half_angles, device)
+        self.columns, self.columns_inside = _neighbours(len(grid.distances), self.half, device)
+        # Signatures of each window's columns; those outside the grid weigh nothing.
+        padded = functional.pad(basis.signature(grid.distances), (0, 0, self.half, self.half))
+        self._signatures = padded.unfold(0, 2 * self.half + 1, 1).mT
+        self._of_columns: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def signatures(self, columns: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        """Signatures of some columns of the windows, and the correlation of noise there.
+
+        Args:
+            columns: Which of a window's columns.
+
+        Returns:
+            ``[grid, columns, rank]``, real: signatures; ``[grid, columns, columns]``, real: roots
+            of their Gram matrices.
+        """
+        key = (columns.start, columns.stop)
+        if key not in self._of_columns:
+            chosen = self._signatures[:, columns]
+            values, vectors = torch.linalg.eigh(chosen @ chosen.mT)
+            roots = vectors * values.clamp(min=0).sqrt().unsqueeze(-2)
+            found = (chosen.to(self.angles).contiguous(), roots.to(self.angles))
+            self._of_columns[key] = found
+        return self._of_columns[key]
 
     def point(
         self,
-        samples: torch.Tensor,
+        delayed: torch.Tensor,
         steering: torch.Tensor,
         place: tuple[torch.Tensor, torch.Tensor],
-    ) -> Patch:
-        """Patches of one point.
+        first: int,
+    ) -> Window:
+        """Windows of one point.
 
         Args:
-            samples: ``[batch, 2, antennas, rank]``, real. Planes of the echoes.
-            steering: ``[grid, antennas]``, complex. Conjugate steering vectors of the grid.
+            delayed: ``[batch, columns, dimensions]``, complex. Echoes (Z r)^T at all columns.
+            steering: ``[rows, dimensions]``, complex. Conjugate steering vectors.
             place: ``[batch]``, int64, each. Row and column of each point.
+            first: Row of the grid that is the first of ``steering``.
 
         Returns:
-            The patches.
+            The windows.
         """
         row, column = place
-        delays = self.dictionary[column].unsqueeze(1)
-        return self._patch(samples, steering, row.unsqueeze(-1), delays)
+        return self._window(delayed, steering, row.unsqueeze(-1), first, column.unsqueeze(-1))
 
     def average(
         self,
-        samples: torch.Tensor,
+        delayed: torch.Tensor,
         steering: torch.Tensor,
         place: tuple[torch.Tensor, torch.Tensor],
-        bounds: Bounds,
+        first: int,
+        windows: Windows,
     ) -> Average:
         """Angle and range by the softmax of a window, P3 Eqs. (17)-(19).
 
         Args:
-            samples: ``[batch, 2, antennas, rank]``, real. Planes of the echoes.
-            steering: ``[grid, antennas]``, complex. Conjugate steering vectors of the grid.
+            delayed: ``[batch, columns, dimensions]``, complex. Echoes (Z r)^T at all columns.
+            steering: ``[rows, dimensions]``, complex. Conjugate steering vectors.
             place: ``[batch]``, int64, each. Row and column of the maximum.
-            bounds: Sectors of the samples, outside which the map is zero.
+            first: Row of the grid that is the first of ``steering``.
+            windows: Sectors of the samples, outside which the map is zero.
 
         Returns:
             The averages.
         """
         row, column = place
-        rows = row.unsqueeze(-1) + self.row_offsets
-        in_sector = bounds.contain(rows).unsqueeze(-2)
-        on_grid = ((rows >= 0) & (rows < len(self.angles))).unsqueeze(-2)
-        rows = rows.clamp(0, len(self.angles) - 1)
-        patch = self._patch(samples, steering, rows, self.delays[column])
-        values = patch.magnitudes * in_sector
-        inside = on_grid & self.columns_inside[column].unsqueeze(-1)
-        values.masked_fill_(~inside, -math.inf)
+        in_sector = windows.contain(row.unsqueeze(-1) + self.row_offsets).unsqueeze(-2)
+        rows, columns = self.rows.index_select(0, row), self.columns.index_select(0, column)
+        inside = self.columns_inside.index_select(0, column).unsqueeze(-1)
+        inside = inside & self.rows_inside.index_select(0, row).unsqueeze(-2)
+        window = self._window(delayed, steering, rows, first, columns)
+        values = (window.magnitudes * in_sector).masked_fill_(~inside, -math.inf)
         weights = torch.softmax(values.flatten(1), dim=-1).view_as(values)
-        angles, distances = self.angles[rows], self.column_distances[column]
+        # Numbers too small to count would be denormal, and slow.
+        weights = functional.threshold(weights, TINY, 0.0)
+        angles, distances = self.angles[rows], self.distances[columns]
         return Average(
             angle=(weights.sum(-2) * angles).sum(-1),
             distance=(weights.sum(-1) * distances).sum(-1),
-            moving=weights * in_sector,
+            weights=weights * in_sector,
             angles=angles,
             distances=distances,
-            patch=patch,
+            window=window,
         )
 
-    def _patch(
+    def _window(
         self,
-        samples: torch.Tensor,
+        delayed: torch.Tensor,
         steering: torch.Tensor,
         rows: torch.Tensor,
-        delays: torch.Tensor,
-    ) -> Patch:
-        vectors = steering.index_select(0, rows.flatten()).view(*rows.shape, -1)
-        stacked = torch.bmm(delays, samples.flatten(1, 2).mT).unflatten(-1, (2, -1))
-        projected = torch.complex(stacked[:, :, 0], stacked[:, :, 1])
-        values = torch.bmm(projected, vectors.mT)
-        return Patch(vectors, self.sines[rows], delays, projected, values, values.abs())
+        first: int,
+        columns: torch.Tensor,
+    ) -> Window:
+        # Rows outside the sector may not be there; what stands for them is not used.
+        index = (rows - first).clamp_(0, len(steering) - 1)
+        vectors = steering.index_select(0, index.flatten()).view(*rows.shape, -1)
+        lines = torch.arange(len(delayed), device=columns.device).unsqueeze(-1) * delayed.shape[1]
+        chosen = delayed.flatten(0, 1).index_select(0, (columns + lines).flatten())
+        chosen = chosen.view(*columns.shape, -1)
+        values = torch.bmm(chosen, vectors.mT)
+        return Window(vectors, self.sines[rows], chosen, values, values.abs())
+
+
+def _neighbours(
+    count: int, half: int, device: torch.device | str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Indices round each index, ``[count, 2 * half + 1]``, and whether there are such."""
+    index = torch.arange(count, device=device).unsqueeze(-1)
+    index = index + torch.arange(-half, half + 1, device=device)
+    return index.clamp(0, count - 1), (index >= 0) & (index < count)

@@ -215,7 +215,7 @@ class SemanticTraining(StepTraining):
             self._epoch = epoch
         return self._order[index * self.plan.batch :][: self.plan.batch]
 
-    def training_step(self, step: int) -> torch.Tensor:
+    def step_loss(self, step: int) -> torch.Tensor:
         """Loss of one step, on images and samples that the step index alone determines.
 
         Args:
@@ -225,7 +225,7 @@ class SemanticTraining(StepTraining):
             ``[]``, float32. Loss.
         """
         self._chosen = self.batch(step).to(self.device)
-        return super().training_step(step)
+        return super().step_loss(step)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
         """Weighted loss of the images that the step chose.

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 
 import torch
 
-from isaclib.channels.ofdm import BasisEcho, OfdmRadarChannel, planes
+from isaclib.channels.ofdm import BasisEcho, GivenNoise, OfdmRadarChannel
 from isaclib.metrics import DetectionProbability, Estimate, FalseAlarmProbability
-from isaclib.receivers.angle_delay.search import MapSearch
 from isaclib.receivers.ratio_test import threshold
+from isaclib.signal.arrays import steering_vector
 from isaclib.signal.modulation import qam
 from isaclib.signal.ofdm import DelayBasis, reciprocal_filter
+from isaclib.signal.subspace import spanning_basis
 from isaclib.systems.spacings.measurement import SensingReceiver
 from isaclib.systems.spacings.model import ArrayTransceiver
 from isaclib.systems.transceiver import Measurement
@@ -79,6 +80,9 @@ class _Detectors:
         device: str,
     ) -> None:
         self.receiver = SensingReceiver(transceiver, radar, basis, device=device)
+        rows = slice(int(self.receiver.windows.start), int(self.receiver.windows.stop))
+        steering = steering_vector(transceiver.search.angles[rows], transceiver.positions.double())
+        self.angles = spanning_basis(steering)[0].to(device)
         self.beam = transceiver.beam().to(device)
         self.columns = basis.columns().to(device, torch.complex64)
         self.symbols = symbols.to(device)
@@ -106,25 +110,25 @@ class _Detectors:
         noise = receiver.radar.noise(count, generator)
         received = receiver.radar(self.beam, symbols, targets, noise)
         # The angles' basis first: it leaves a third of the rows.
-        rows = receiver.angles.mH.to(received) @ received
-        return {
-            name: self._maximum(receiver.search, remove(rows, symbols))
-            for name, remove in FILTERS.items()
-        }
+        rows = self.angles.mH.to(received) @ received
+        return {name: self._maximum(remove(rows, symbols)) for name, remove in FILTERS.items()}
 
-    def _maximum(self, search: MapSearch, filtered: torch.Tensor) -> torch.Tensor:
+    def _maximum(self, filtered: torch.Tensor) -> torch.Tensor:
         """Largest values of the maps of filtered echoes in the angles' basis."""
-        samples = planes(filtered @ self.columns)
-        count, _, rows, rank = samples.shape
+        samples = filtered @ self.columns
+        count, rows, rank = samples.shape
         echo = BasisEcho(
-            amplitude=samples.new_zeros(count, dtype=torch.complex64),
-            spatial=samples.new_zeros(count, rows, dtype=torch.complex64),
-            spectral=samples.new_zeros(count, rank),
-            noise=lambda part: samples[part],
+            amplitude=samples.new_zeros(count),
+            spatial=samples.new_zeros(count, rows),
+            spectral=samples.new_zeros(count, rank, dtype=samples.real.dtype),
+            noise=GivenNoise(
+                lambda index: samples[index], torch.arange(count, device=samples.device)
+            ),
         )
         receiver = self.receiver
-        found = search.maximum(echo, receiver.positions, receiver.windows, angles=receiver.angles)
-        return found.statistic
+        return receiver.search.maximum(
+            echo, receiver.positions, receiver.windows, angles=self.angles
+        ).statistic
 
 
 @torch.no_grad()
@@ -136,7 +140,7 @@ def measure_constellation(
     *,
     order: int,
 ) -> dict[str, Detection]:
-    """Measure the detector of Eq. (9), and the matched one, with square QAM.
+    """Measure the detector of P3 Eq. (9), and the matched one, with square QAM.
 
     Args:
         transceiver: Its beam and sensing receiver.

@@ -2,7 +2,8 @@ r"""Measurement of P3's transceivers: misdetection, position error, symbol error
 
 The statistic and the position estimate need an echo only where the receiver correlates it: in the
 span of the delay vectors of the range sector, and in that of the steering vectors that the receiver
-assumes for the angular sector. Both are small, so test echoes are simulated there.
+assumes for the angular sector. Both are small, and
+:class:`isaclib.receivers.angle_delay.search.MapSearch` simulates test echoes there alone.
 """
 
 from dataclasses import dataclass, field
@@ -22,16 +23,14 @@ from isaclib.receivers.angle_delay.reference import Estimate as MapEstimate
 from isaclib.receivers.angle_delay.reference import position
 from isaclib.receivers.angle_delay.search import MapSearch
 from isaclib.receivers.ratio_test import Threshold
-from isaclib.signal.arrays import steering_vector
 from isaclib.signal.ofdm import DelayBasis
 from isaclib.signal.sectors import Windows
-from isaclib.signal.subspace import spanning_basis
 from isaclib.systems.spacings.model import ArrayTransceiver
 from isaclib.systems.transceiver import Measurement, OperatingPoint, set_threshold
 
 
 class SensingReceiver:
-    """The sensing receiver of a transceiver, with echoes in the smallest basis.
+    """The sensing receiver of a transceiver, with echoes simulated as they are searched.
 
     Args:
         transceiver: Whose receiver.
@@ -52,11 +51,8 @@ class SensingReceiver:
         device: str = "cpu",
     ) -> None:
         grid, windows = transceiver.search, transceiver.windows()
-        rows = grid.angles[int(windows.start) : int(windows.stop)]
-        steering = steering_vector(rows, transceiver.positions.double())
         self.radar, self.basis, self.device = radar, basis, device
         self.positions = transceiver.positions.to(device)
-        self.angles = spanning_basis(steering)[0].to(device)
         self.windows = Windows(windows.start.to(device), windows.stop.to(device))
         self.search = MapSearch(grid, basis, device=device)
 
@@ -93,9 +89,9 @@ class SensingReceiver:
         Returns:
             The estimates.
         """
-        echo = self.radar.in_basis(beam, targets, self.basis, generator, angles=self.angles)
+        echo = self.radar.in_basis(beam, targets, self.basis, generator)
         run = self.search.estimate if place else self.search.maximum
-        return run(echo, self.positions, self.windows, angles=self.angles)
+        return run(echo, self.positions, self.windows)
 
 
 @torch.no_grad()

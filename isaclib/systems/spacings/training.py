@@ -186,7 +186,7 @@ class ImpairmentTraining(StepTraining):
             self._search = MapSearch(scene.grid, scene.basis, device=generator.device)
         return batch_loss(self.model, self.scene, self.stage, generator, search=self._search)
 
-    def training_step(self, step: int) -> torch.Tensor:
+    def step_loss(self, step: int) -> torch.Tensor:
         """Loss of one iteration, on samples that its index alone determines.
 
         Args:
@@ -196,7 +196,7 @@ class ImpairmentTraining(StepTraining):
             ``[]``, float32. Loss.
         """
         self._record(step)
-        return super().training_step(step)
+        return super().step_loss(step)
 
     def _record(self, done: int) -> None:
         """Keep the spacings after ``done`` iterations."""
@@ -207,11 +207,7 @@ class ImpairmentTraining(StepTraining):
     def configure_optimizers(self) -> Any:
         """Adam with the stage's step size and its drop."""
         optimizer = super().configure_optimizers()
-        schedule = LambdaLR(optimizer, self.stage.factor)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return [optimizer], [LambdaLR(optimizer, self.stage.factor)]
 
     def description(self) -> dict[str, str]:
         """What a training must have in common with one that it goes on from.
@@ -255,6 +251,7 @@ class ImpairmentTraining(StepTraining):
                 "directory must hold checkpoints of the same training, or none, but it holds those "
                 f"of another: {differences}"
             )
+        super().on_load_checkpoint(checkpoint)
 
 
 def train_impairment(

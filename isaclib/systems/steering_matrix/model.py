@@ -114,7 +114,7 @@ class ModelDriven(nn.Module):
         return torch.view_as_complex(self.steering)
 
     def windows(self, sectors: Sector | SectorBatch) -> Windows:
-        """Places of sectors on the grid.
+        """Places of sectors on the grid, where b of P2 Eq. (3) is not zero.
 
         Args:
             sectors: One sector, or one for each sample.

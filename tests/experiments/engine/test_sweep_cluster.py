@@ -272,6 +272,46 @@ def test_the_exit_status_survives_what_lightning_makes_of_a_signal(tmp_path, sig
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+class Asking:
+    """Sends its own process a signal as soon as nobody needs it any more."""
+
+    def __init__(self, signum):
+        self.signum = signum
+
+    def __del__(self):
+        signal.raise_signal(self.signum)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_a_signal_that_comes_while_an_object_is_freed_is_not_lost(capfd, signum, seconds):
+    """Python discards exceptions in ``__del__``: one that Lightning's profiler has, for example."""
+    hook, begun = sys.unraisablehook, time.monotonic()
+
+    def work():
+        Asking(signum)
+        time.sleep(seconds)
+
+    with pytest.raises(Interrupted) as caught, stop_signals():
+        work()
+    assert caught.value.signum == signum
+    assert time.monotonic() - begun < 5
+    assert sys.unraisablehook is hook
+    assert capfd.readouterr() == ("", "")
+
+
+def test_other_exceptions_while_an_object_is_freed_are_reported(monkeypatch):
+    class Failing:
+        def __del__(self):
+            raise ValueError("while freed")
+
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: reported.append(str(lost.exc_value)))
+    with stop_signals():
+        Failing()
+    assert reported == ["while freed"]
+
+
 def test_errors_without_a_signal_pass_and_handlers_are_restored():
     before = signal.getsignal(signal.SIGTERM)
     with stop_signals():

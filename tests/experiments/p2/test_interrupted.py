@@ -29,14 +29,14 @@ class Killed(Exception):
 
 def killing(monkeypatch, module, at, step=None):
     """Let the process die when a mini-batch of a training is about to begin."""
-    original = module.training_step
+    original = module.step_loss
 
-    def training_step(self, index):
+    def step_loss(self, index):
         if index == at and getattr(self, "step", None) == step:
             raise Killed
         return original(self, index)
 
-    monkeypatch.setattr(module, "training_step", training_step)
+    monkeypatch.setattr(module, "step_loss", step_loss)
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ def test_networks_that_were_killed_go_on_to_the_same_record(tmp_path, monkeypatc
         with pytest.raises(Killed):
             train_networks(some_networks(), tmp_path / "parts")
     done = []
-    original = SectorAutoencoderTraining.training_step
+    original = SectorAutoencoderTraining.step_loss
 
     def counted(self, index):
         done.append((self.step, index))
         return original(self, index)
 
-    monkeypatch.setattr(SectorAutoencoderTraining, "training_step", counted)
+    monkeypatch.setattr(SectorAutoencoderTraining, "step_loss", counted)
     assert same(train_networks(some_networks(), tmp_path / "parts"), whole)
     # From the last checkpoint: not from the beginning.
     assert done[0] == (step, at - at % 2)
@@ -120,7 +120,7 @@ def test_a_second_run_finds_its_tasks_done_and_gives_the_same(p2_stored, p2_fold
 
 def test_a_run_that_was_interrupted_goes_on_to_the_same_result(p2_stored, tmp_path, monkeypatch):
     """Ctrl-C during the second training step of the second networks of Fig. 3."""
-    original = SectorAutoencoderTraining.training_step
+    original = SectorAutoencoderTraining.step_loss
     begun = []
 
     def interrupted(self, index):
@@ -131,7 +131,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_result(p2_stored, tmp_pa
 
     where = smoke_context(tmp_path, "p2-fig3")
     with monkeypatch.context() as patch:
-        patch.setattr(SectorAutoencoderTraining, "training_step", interrupted)
+        patch.setattr(SectorAutoencoderTraining, "step_loss", interrupted)
         with pytest.raises(KeyboardInterrupt):
             figures()["p2-fig3"].run(where)
     assert {weight for _, weight, _ in begun} == {0.0, 0.4}
@@ -148,7 +148,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_result(p2_stored, tmp_pa
         again.append((self.plan.radar_weight, self.plan.indicator, self.plan.angle_unit))
         return original(self, index)
 
-    monkeypatch.setattr(SectorAutoencoderTraining, "training_step", counted)
+    monkeypatch.setattr(SectorAutoencoderTraining, "step_loss", counted)
     result = figures()["p2-fig3"].run(where)
     assert (0.0, "all", "deg") not in again
     # The first step of the interrupted networks, which was finished, is not repeated.

@@ -266,14 +266,14 @@ class Killed(Exception):
 
 def killing(monkeypatch, at):
     """Let the process die when the training's mini-batch of this index is about to begin."""
-    original = SemanticTraining.training_step
+    original = SemanticTraining.step_loss
 
-    def training_step(self, index):
+    def step_loss(self, index):
         if (self.plan.encoder, index) == at:
             raise Killed
         return original(self, index)
 
-    monkeypatch.setattr(SemanticTraining, "training_step", training_step)
+    monkeypatch.setattr(SemanticTraining, "step_loss", step_loss)
 
 
 @pytest.mark.parametrize(
@@ -294,13 +294,13 @@ def test_a_system_that_was_killed_goes_on_to_the_same_record(tmp_path, monkeypat
         with pytest.raises(Killed):
             train_and_measure(a_system(point), tmp_path / "parts")
     done = []
-    original = SemanticTraining.training_step
+    original = SemanticTraining.step_loss
 
     def counted(self, index):
         done.append((self.plan.encoder, index))
         return original(self, index)
 
-    monkeypatch.setattr(SemanticTraining, "training_step", counted)
+    monkeypatch.setattr(SemanticTraining, "step_loss", counted)
     assert same(train_and_measure(a_system(point), tmp_path / "parts"), whole)
     # From the last checkpoint, not from the beginning; Lightning may write more than one an epoch.
     assert first <= done[0] <= at

@@ -1,10 +1,12 @@
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
-from isaclib.channels.ofdm import OfdmRadarChannel, Targets, planes
+from isaclib.channels.ofdm import GivenNoise, OfdmRadarChannel, Targets
+from isaclib.receivers.angle_delay import search as angle_delay_search
 from isaclib.receivers.angle_delay.peak import AngleCells, DelayCells, cell_size
 from isaclib.receivers.angle_delay.reference import (
     AngleDelayGrid,
@@ -17,8 +19,8 @@ from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.modulation import psk
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
-from isaclib.signal.sectors import RandomSectors, SectorBatch, Windows, grid_windows
-from isaclib.signal.subspace import spanning_basis
+from isaclib.signal.sectors import RandomSectors, Windows, grid_windows
+from isaclib.signal.subspace import spanning_basis, steering_spans
 
 K = 16
 TRUE = element_positions(K, spacing=0.52, reference="center")
@@ -33,17 +35,26 @@ def generator(name):
     return step_generator(0, name, 0)
 
 
-def sorted_sectors(count):
-    found = RandomSectors().draw(count, generator("sectors"))
-    order = torch.argsort(found.min + found.max)
-    return SectorBatch(found.min[order], found.max[order])
+@pytest.fixture
+def lossless(monkeypatch):
+    """Spans that lose nothing, as BASIS does, in place of 1e-10 of a steering vector's energy."""
+    spans = partial(steering_spans, tolerance=1e-20)
+    monkeypatch.setattr(angle_delay_search, "steering_spans", spans)
+
+
+def given(samples):
+    """Noise that is known, ``[batch, antennas, rank]``."""
+    return GivenNoise(lambda index: samples[index], torch.arange(len(samples)))
 
 
 class Trial:
     """The same echoes for the literal computation and for the fast one."""
 
     def __init__(self, count=150, present=True, grid=GRID, sector=None):
-        radar, sectors = RADAR, None if sector else sorted_sectors(count)
+        radar, sectors = (
+            RADAR,
+            None if sector else RandomSectors().draw(count, generator("sectors")),
+        )
         self.windows = grid_windows(grid.angles, sector or sectors)
         t = radar.draw(count, generator("targets"), present=present, sectors=sectors)
         self.targets = Targets(t.theta.double(), t.distance.double(), t.gain.cdouble(), t.present)
@@ -73,7 +84,7 @@ class Trial:
         echo = self.radar.in_basis(
             self.beams(positions), self.targets, basis, generator("unused"), angles=angles
         )
-        return replace(echo, noise=lambda part: planes(projected[part]))
+        return replace(echo, noise=given(projected))
 
     def fast(self, positions, output="position", **options):
         search = MapSearch(self.grid, BASIS, dtype=torch.float64, **options)
@@ -90,11 +101,12 @@ def loss_of(found, targets, output, samples):
 # The same numbers as the literal computation, on the same noise
 
 
+@pytest.mark.usefixtures("lossless")
 @pytest.mark.parametrize("output", ["position", "maximum"])
 @pytest.mark.parametrize("assumed", [TRUE, ASSUMED], ids=["known", "unknown"])
-@pytest.mark.parametrize("chunk", [1, 64, 1000])
+@pytest.mark.parametrize("chunk", [1, 7, 64, 1000])
 def test_estimates_and_gradients_are_those_of_the_whole_map(output, assumed, chunk):
-    trial = Trial(60 if chunk == 1 else 150, present=True if output == "position" else None)
+    trial = Trial(60 if chunk < 10 else 150, present=True if output == "position" else None)
     results = []
     for compute in (trial.literal, lambda p: trial.fast(p, output, chunk=chunk)):
         positions = assumed.clone().requires_grad_()
@@ -156,13 +168,14 @@ def test_a_window_of_one_point_is_the_maximum():
         torch.testing.assert_close(found.distance[same], literal.distance[same])
 
 
-def test_a_basis_of_the_sectors_angles_is_enough():
+@pytest.mark.parametrize("sector", [Sector(-40, -20), None], ids=["one sector", "one a sample"])
+def test_a_basis_of_the_sectors_angles_is_enough(sector):
     """The statistic needs the echo only in the span of the sector's steering vectors."""
-    trial = Trial(present=None, sector=Sector(-40, -20))
-    rows = slice(int(trial.windows.start), int(trial.windows.stop))
+    trial = Trial(present=None, sector=sector)
+    rows = slice(int(trial.windows.start.min()), int(trial.windows.stop.max()))
     side = spanning_basis(steering_vector(GRID.angles[rows], TRUE), tolerance=1e-20)[0]
-    assert side.shape[1] < K
-    search = MapSearch(GRID, BASIS, dtype=torch.float64)
+    assert (side.shape[1] < K) == (sector is not None)
+    search = MapSearch(GRID, BASIS, dtype=torch.float64, chunk=40)
     for compute in (search.estimate, search.maximum):
         whole = compute(trial.echo(TRUE), TRUE, trial.windows)
         part = compute(trial.echo(TRUE, angles=side), TRUE, trial.windows, angles=side)
@@ -186,14 +199,14 @@ def test_the_search_misses_few_maxima_at_the_size_of_p3(present, allowed):
     windows = grid_windows(grid.angles, radar.sector)
     beam = steering_vector(torch.tensor(-0.5), positions).conj() / 8
     targets = radar.draw(count, generator("targets"), present=present)
-    echo = radar.in_basis(beam, targets, basis, generator("noise"))
+    noise = complex_normal((count, 64, basis.rank), generator=generator("noise"))
+    echo = replace(radar.in_basis(beam, targets, basis, generator("unused")), noise=given(noise))
     found = MapSearch(grid, basis).maximum(echo, positions, windows)
-    again = radar.in_basis(beam, targets, basis, generator("noise"))
     rows = steering_vector(grid.angles[int(windows.start) : int(windows.stop)], positions)
     columns = basis.signature(grid.distances).to(torch.complex64).T
     exact = []
     for first in range(0, count, 64):
-        samples = torch.complex(*again.samples(slice(first, min(first + 64, count))).unbind(1))
+        samples = echo.samples(slice(first, min(first + 64, count))).mT
         exact.append((rows.conj().to(samples) @ samples @ columns).abs().flatten(1).amax(1))
     ratio = found.statistic / torch.cat(exact)
     assert float(ratio.max()) < 1 + 1e-5
@@ -214,21 +227,32 @@ def test_cells_hold_every_column_once(num_distances):
     grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=180, num_distances=num_distances)
     cells = DelayCells(grid, BASIS, dtype=torch.float64, device="cpu")
     assert cells.size > 1
-    flat = cells.cells.transpose(0, 1).flatten(1)
-    expected = BASIS.signature(grid.distances).T
-    torch.testing.assert_close(flat[:, :num_distances], expected)
-    assert not flat[:, num_distances:].any()
+    expected = BASIS.signature(grid.distances)
+    torch.testing.assert_close(cells.dictionary[:num_distances], expected)
+    assert len(cells.dictionary) == cells.count * cells.size < num_distances + cells.size
+    # What fills the last cell is its last column again, which has a place on the grid.
+    missing = cells.dictionary[num_distances:]
+    torch.testing.assert_close(missing, expected[-1:].expand_as(missing))
+    assert cells.last == num_distances - 1
 
 
-@pytest.mark.parametrize("num_angles", [178, 179, 180])
-def test_cells_hold_every_row(num_angles):
-    grid = training_grid(K, SUBCARRIERS, RANGES, num_angles=num_angles, num_distances=70)
-    steering = steering_vector(grid.angles, TRUE).conj()
-    cells = AngleCells(grid.angles, float(TRUE[-1] - TRUE[0]), steering, 20)
-    assert cells.size > 1
-    real = cells.cells.view(-1, 2, 2 * K)[:num_angles]
-    torch.testing.assert_close(torch.complex(real[:, 0, :K], -real[:, 0, K:]), steering)
-    torch.testing.assert_close(torch.complex(real[:, 1, K:], real[:, 1, :K]), steering)
+@pytest.mark.parametrize("size", [1, 3, 5])
+@pytest.mark.parametrize("first", [0, 17])
+def test_cells_hold_every_row(size, first):
+    """A cell takes an echo's parts to the real and then the imaginary parts of its rows' values."""
+    steering = complex_normal((4 * size, K), generator=generator("rows"), dtype=torch.cdouble)
+    cells = AngleCells(steering, first, size)
+    echo = complex_normal((K,), generator=generator("echo"), dtype=torch.cdouble)
+    expected = (steering @ echo).unflatten(0, (4, size))
+    parts = torch.view_as_real(echo).flatten()
+    for found, values in (
+        (parts @ cells.cells, expected),
+        (parts @ cells.coarse, expected[:, size // 2]),
+    ):
+        torch.testing.assert_close(torch.complex(*found.chunk(2, dim=-1)), values)
+    rows = torch.arange(first, first + 4 * size).view(1, 4, size)
+    window = Windows(torch.tensor([first + 1]), torch.tensor([first + 2 * size]))
+    assert torch.equal(cells.inside(window), (rows > first) & (rows < first + 2 * size))
 
 
 @pytest.mark.parametrize("edge", [0, 179])
@@ -257,18 +281,20 @@ def test_the_order_of_the_samples_does_not_matter():
     echo = trial.echo(TRUE)
     search = MapSearch(GRID, BASIS, dtype=torch.float64)
     straight = search.estimate(echo, TRUE, trial.windows)
-    noise = echo.noise(slice(0, 100))
+    noise = echo.noise.inside(slice(0, 100), None).mT
     mixed = replace(
         echo,
         amplitude=echo.amplitude[order],
         spatial=echo.spatial[order],
         spectral=echo.spectral[order],
-        noise=lambda part: noise[order[part]],
+        noise=given(noise[order]),
     )
     windows = Windows(trial.windows.start[order], trial.windows.stop[order])
     found = search.estimate(mixed, TRUE, windows)
-    for one, other in zip(found, straight, strict=True):
+    again = search.estimate(echo.reordered(order), TRUE, windows)
+    for one, two, other in zip(found, again, straight, strict=True):
         torch.testing.assert_close(one, other[order])
+        torch.testing.assert_close(two, one)
 
 
 # Bad input

@@ -84,7 +84,7 @@ def test_the_loss_of_a_task_does_not_depend_on_the_others():
 def test_the_training_loss_is_the_weighted_sum():
     plan = replace(PLAN, reconstruction_scale=16.0)
     module = a_training(plan)
-    loss = float(module.training_step(5).detach())
+    loss = float(module.step_loss(5).detach())
     chosen = module.batch(5)
     parts = task_losses(
         a_model(),
@@ -149,12 +149,12 @@ def test_images_that_fill_no_batch_are_others_each_time():
 def test_the_samples_of_a_step_depend_on_seed_and_step_alone():
     module, other = a_training(), a_training(seed=SEED + 1)
     torch.manual_seed(0)
-    first = float(module.training_step(3).detach())
-    module.training_step(0)
+    first = float(module.step_loss(3).detach())
+    module.step_loss(0)
     torch.manual_seed(1)
-    assert float(module.training_step(3).detach()) == first
-    assert float(module.training_step(4).detach()) != first
-    assert float(other.training_step(3).detach()) != first
+    assert float(module.step_loss(3).detach()) == first
+    assert float(module.step_loss(4).detach()) != first
+    assert float(other.step_loss(3).detach()) != first
 
 
 # Training
@@ -188,14 +188,14 @@ def test_a_resumed_training_ends_in_the_same_weights(tmp_path):
 
 def test_a_training_that_fails_in_an_epoch_goes_on_from_the_one_before(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole")
-    step = SemanticTraining.training_step
+    step = SemanticTraining.step_loss
 
     def failing(self, index):
         if index == 7:
             raise RuntimeError("power cut")
         return step(self, index)
 
-    monkeypatch.setattr(SemanticTraining, "training_step", failing)
+    monkeypatch.setattr(SemanticTraining, "step_loss", failing)
     with pytest.raises(RuntimeError, match="power cut"):
         trained(tmp_path / "parts")
     monkeypatch.undo()

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from isaclib.channels.ofdm import OfdmRadarChannel, planes
+from isaclib.channels.ofdm import GivenNoise, OfdmRadarChannel, Targets
 from isaclib.learning.training import Schedule
 from isaclib.receivers.angle_delay.reference import training_grid
+from isaclib.receivers.angle_delay.search import MapSearch
 from isaclib.signal.arrays import Sector, element_index
-from isaclib.signal.noise import step_generator
+from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
-from isaclib.signal.sectors import RandomSectors
+from isaclib.signal.sectors import RandomSectors, Windows, grid_windows
 from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.systems.spacings import training as impairment_training
 from isaclib.systems.spacings.calibration import calibrate
@@ -65,8 +66,8 @@ class SameNoise(OfdmRadarChannel):
         batch = len(targets)
         messages = torch.randint(4, (batch, self.subcarriers.count), generator=generator)
         symbols = impairment_training.psk(4)[messages]
-        noise = planes(basis.project(reciprocal_filter(self.noise(batch, None), symbols)))
-        return replace(echo, noise=lambda part: noise[part].clone())
+        noise = basis.project(reciprocal_filter(self.noise(batch, None), symbols))
+        return replace(echo, noise=GivenNoise(lambda index: noise[index], torch.arange(batch)))
 
 
 # The loss
@@ -142,11 +143,11 @@ def test_the_samples_of_a_step_depend_on_seed_and_step_alone():
     module = ImpairmentTraining(SpacingArray(K), SCENE, SUPERVISED, seed=2)
     other = ImpairmentTraining(SpacingArray(K), SCENE, SUPERVISED, seed=3)
     torch.manual_seed(0)
-    first = float(module.training_step(3).detach())
+    first = float(module.step_loss(3).detach())
     torch.manual_seed(1)
-    assert float(module.training_step(3).detach()) == first
-    assert float(module.training_step(4).detach()) != first
-    assert float(other.training_step(3).detach()) != first
+    assert float(module.step_loss(3).detach()) == first
+    assert float(module.step_loss(4).detach()) != first
+    assert float(other.step_loss(3).detach()) != first
 
 
 # Schedules
@@ -193,10 +194,12 @@ STAGES = (SUPERVISED, UNSUPERVISED)
 MARKS = (0, 5, 24, 31, 48)
 
 
-def test_a_killed_training_goes_on_to_the_same_spacings(tmp_path, monkeypatch):
-    whole, history = train(tmp_path / "whole", STAGES, monkeypatch, marks=MARKS)
+@pytest.mark.parametrize("batch", [60, 250], ids=["one chunk", "three chunks"])
+def test_a_killed_training_goes_on_to_the_same_spacings(tmp_path, monkeypatch, batch):
+    stages = tuple(replace(stage, batch=batch) for stage in STAGES)
+    whole, history = train(tmp_path / "whole", stages, monkeypatch, marks=MARKS)
     done = []
-    original = ImpairmentTraining.training_step
+    original = ImpairmentTraining.step_loss
 
     def until_killed(self, step):
         done.append(step)
@@ -205,16 +208,62 @@ def test_a_killed_training_goes_on_to_the_same_spacings(tmp_path, monkeypatch):
         return original(self, step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ImpairmentTraining, "training_step", until_killed)
+        patch.setattr(ImpairmentTraining, "step_loss", until_killed)
         with pytest.raises(RuntimeError, match="killed"):
-            train(tmp_path / "parts", STAGES, patch, marks=MARKS)
-    again, recorded = train(tmp_path / "parts", STAGES, monkeypatch, marks=MARKS)
+            train(tmp_path / "parts", stages, patch, marks=MARKS)
+    again, recorded = train(tmp_path / "parts", stages, monkeypatch, marks=MARKS)
     assert torch.equal(again, whole)
     assert torch.equal(recorded, history)
     assert not torch.isnan(history).any()
-    finished = train(tmp_path / "parts", STAGES, monkeypatch, marks=MARKS)
+    finished = train(tmp_path / "parts", stages, monkeypatch, marks=MARKS)
     assert torch.equal(finished[0], whole)
     assert torch.equal(finished[1], history)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU")
+@pytest.mark.parametrize("stage", [SUPERVISED, UNSUPERVISED], ids=["supervised", "unsupervised"])
+def test_a_step_on_a_gpu_is_that_on_the_cpu(tmp_path, monkeypatch, stage):
+    """On the same sectors, targets and noise, in single precision; then it trains and resumes."""
+    stage = replace(stage, batch=1500, p_present=1.0)
+    sectors = RandomSectors().draw(1500, generator())
+    drawn = RADAR.draw(1500, generator(1), present=True, sectors=sectors)
+    noise = complex_normal((1500, K, BASIS.rank), generator=generator(2))
+
+    class OnDevice(OfdmRadarChannel):
+        def in_basis(self, beam, targets, basis, generator, **options):
+            echo = super().in_basis(beam, targets, basis, generator, **options)
+            there = noise.to(generator.device)
+            order = torch.arange(1500, device=there.device)
+            return replace(echo, noise=GivenNoise(lambda index: there[index], order))
+
+    def on_device(scene, stage, generator):
+        device = generator.device
+        targets = Targets(**{name: part.to(device) for name, part in vars(drawn).items()})
+        windows = grid_windows(GRID.angles, sectors)
+        return Windows(windows.start.to(device), windows.stop.to(device)), targets
+
+    scene = Scene(OnDevice(**vars(replace(RADAR, snr_db=30.0))), GRID, BASIS)
+    with monkeypatch.context() as patch:
+        patch.setattr(impairment_training, "_draw", on_device)
+        found = []
+        for device in ("cpu", "cuda"):
+            model = SpacingArray(K).to(device)
+            source = step_generator(0, "unused", 0, device)
+            # The same chunks have the same coarse grids, which may miss the one or other maximum.
+            search = MapSearch(GRID, BASIS, device=device, chunk=1024)
+            value = batch_loss(model, scene, stage, source, search=search)
+            found.append((float(value.detach()), gradient(value, model).cpu()))
+    (value, slope), (other, found_slope) = found
+    assert other == pytest.approx(value, rel=1e-4)
+    error = torch.linalg.vector_norm(found_slope - slope) / torch.linalg.vector_norm(slope)
+    assert float(error) < 1e-3
+    short, long = replace(stage, steps=6), replace(stage, steps=12)
+    whole, _ = train(tmp_path / "whole", (long,), monkeypatch, device="cuda")
+    train(tmp_path / "parts", (short,), monkeypatch, device="cuda")
+    again, _ = train(tmp_path / "parts", (long,), monkeypatch, device="cuda")
+    assert float((whole - 0.5).abs().max()) > 1e-3
+    torch.testing.assert_close(again, whole, atol=1e-5, rtol=0)
 
 
 def test_spacings_are_recorded_on_their_way(tmp_path, monkeypatch):
