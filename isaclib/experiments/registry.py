@@ -25,7 +25,7 @@ def listed() -> Sequence[Sequence[Any]]:
 def _figures_of(package: ModuleType) -> list[Any]:
     """Figures of all modules of a package, those of ``figures`` first."""
     names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "figures")
-    found = []
+    found: list[Any] = []
     for name in ("figures", *names):
         # All that is below this module, so no contract is gone round.
         module = importlib.import_module(f"{package.__name__}.{name}")  # noqa: TID251
