@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 
 from isaclib._files import write_atomically
+from isaclib.experiments.engine.results import tensor_bytes
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p2.config import NetworkTraining
 from isaclib.experiments.p2.config import Scenario as NarrowbandScenario
 from isaclib.experiments.p3.config import PAPER_STEPS, Training
 from isaclib.experiments.p3.scenario import Scenario
-from isaclib.experiments.series.results import save_weights
 from isaclib.signal.sectors import RandomSectors
 from isaclib.signal.spacings import read_spacings
 from isaclib.systems.sector_networks.model import seeded_sector_autoencoder
@@ -92,7 +92,8 @@ def train_p2(width: int, unit: str, draw: str, weights: list[float]) -> None:
         plan = SectorPlan(weight, sectors=RandomSectors(), **training)
 
         def keep(step: str, folder: Path = folder, model: torch.nn.Module = model) -> None:
-            save_weights(folder / f"{step}.safetensors", model.state_dict())
+            content = tensor_bytes(model.state_dict())
+            write_atomically(folder / f"{step}.safetensors", content)
 
         train_sector_autoencoder(model, *channels, plan, folder, seed=0, after_step=keep)
 

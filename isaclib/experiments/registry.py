@@ -1,12 +1,15 @@
 """The registry of figures: what can be run, with which presets, and how it is drawn.
 
-The papers' lists are imported only when the registry is asked, because they import the systems and,
-with them, PyTorch.
+A figure is in the ``FIGURES`` of any module of its paper's package. These are imported only when
+the registry is asked, because they import the systems and, with them, PyTorch.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 __all__ = ["figure", "figures", "listed"]
@@ -14,13 +17,20 @@ __all__ = ["figure", "figures", "listed"]
 
 def listed() -> Sequence[Sequence[Any]]:
     """Return the list of figures of each paper, and that of their limits."""
-    from isaclib.experiments.limits import figures as limits
-    from isaclib.experiments.p1 import figures as p1
-    from isaclib.experiments.p2 import figures as p2
-    from isaclib.experiments.p3 import figures as p3
-    from isaclib.experiments.p4 import figures as p4
+    from isaclib.experiments import limits, p1, p2, p3, p4
 
-    return [p1.FIGURES, p2.FIGURES, p3.FIGURES, p4.FIGURES, limits.FIGURES]
+    return [_figures_of(package) for package in (p1, p2, p3, p4, limits)]
+
+
+def _figures_of(package: ModuleType) -> list[Any]:
+    """Figures of all modules of a package, those of ``figures`` first."""
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "figures")
+    found: list[Any] = []
+    for name in ("figures", *names):
+        # All that is below this module, so no contract is gone round.
+        module = importlib.import_module(f"{package.__name__}.{name}")  # noqa: TID251
+        found += getattr(module, "FIGURES", ())
+    return found
 
 
 def figures() -> dict[str, Any]:

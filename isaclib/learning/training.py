@@ -11,6 +11,7 @@ import io
 import logging
 import math
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from isaclib._files import write_atomically
+from isaclib._files import sha256_of_bytes, write_atomically
 from isaclib._progress import report
 from isaclib._validation import check_one_of, check_positive_int
 
@@ -84,6 +85,10 @@ class _BlockProgress(RichProgressBar):
         return f"Block {current_epoch + 1}"
 
 
+_TRAILER = b"\nSHA-256 of the above: %s\n"
+_TRAILER_LENGTH = len(_TRAILER % bytes(64))
+
+
 class _AtomicCheckpoints(TorchCheckpointIO):
     """Checkpoints that are replaced as a whole, on any file system.
 
@@ -101,9 +106,35 @@ class _AtomicCheckpoints(TorchCheckpointIO):
             path: Where.
             storage_options: Not used.
         """
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        write_atomically(Path(path), content.getvalue())
+        stream = io.BytesIO()
+        torch.save(checkpoint, stream)
+        content = stream.getvalue()
+        # torch does not mind what stands behind its archive.
+        write_atomically(Path(path), content + _TRAILER % sha256_of_bytes(content).encode())
+
+
+def _usable(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there and whole; one that is not is said to be, and begun without."""
+    try:
+        stored = checkpoint.read_bytes()
+        content = stored[:-_TRAILER_LENGTH]
+        if stored.endswith(_TRAILER % sha256_of_bytes(content).encode()):
+            return True
+        reason = "does not have its SHA-256"
+        if not stored[-_TRAILER_LENGTH:].startswith(_TRAILER.partition(b"%s")[0]):
+            # From an earlier version, whose checkpoints had none.
+            torch.load(io.BytesIO(stored), weights_only=True)
+            return True
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # whatever torch makes of a damaged or hostile file
+        reason = f"cannot be read ({type(error).__name__})"
+    print(
+        f"isaclib: {checkpoint}: the checkpoint {reason}; the training begins again",
+        file=sys.stderr,
+        flush=True,
+    )
+    return False
 
 
 class _Reporter(Callback):
@@ -201,6 +232,6 @@ def train(
             trainer.fit(
                 module,
                 _NextSteps(trainer, schedule.block),
-                ckpt_path=latest if latest.exists() else None,
+                ckpt_path=latest if _usable(latest) else None,
                 weights_only=True,
             )

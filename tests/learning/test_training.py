@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import io
 import json
 import math
 import multiprocessing
@@ -149,6 +150,43 @@ def test_a_checkpoint_is_replaced_as_a_whole(tmp_path, monkeypatch):
     for source, target in written:
         assert target == tmp_path / CHECKPOINT
         assert source.parent == target.parent
+
+
+def flipped(content):
+    return content[:500] + bytes([content[500] ^ 1]) + content[501:]
+
+
+class Hostile:
+    def __reduce__(self):
+        return (os.system, ("touch /tmp/isaclib-was-here",))
+
+
+def hostile(_content):
+    stream = io.BytesIO()
+    torch.save(Hostile(), stream)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (flipped, "does not have its SHA-256"),
+        (lambda content: content[:-300], "cannot be read"),
+        (lambda content: b"", "cannot be read"),
+        (hostile, "cannot be read"),
+    ],
+)
+def test_a_damaged_checkpoint_is_said_to_be_and_not_gone_on_from(tmp_path, capsys, spoil, reason):
+    whole = steps(tmp_path / "whole", 6, 2)
+    steps(tmp_path / "damaged", 4, 2)
+    path = tmp_path / "damaged" / CHECKPOINT
+    path.write_bytes(spoil(path.read_bytes()))
+    assert_same(steps(tmp_path / "damaged", 6, 2), whole)
+    said = capsys.readouterr().err
+    assert f"isaclib: {path}: the checkpoint {reason}" in said
+    assert "begins again" in said
+    assert "weights_only" not in said
+    assert not Path("/tmp/isaclib-was-here").exists()
 
 
 # What Lightning does

@@ -42,7 +42,9 @@ def test_commands_options_and_figures_exist(text):
             command = command.commands[arguments.pop(0)]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in arguments if word.startswith("--")} <= known
-        assert {word for word in arguments if re.match(r"p\d-", word)} <= set(figures())
+        examples = set(re.findall(r'FigureSpec\("(p\d-\w+)"', text))
+        named = {word for word in arguments if re.match(r"p\d-", word)}
+        assert named <= examples | set(figures())
 
 
 @for_each_guide

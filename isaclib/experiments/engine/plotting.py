@@ -85,40 +85,20 @@ def style() -> Iterator[None]:
 def new_figure(
     columns: int = 1, *, width: float = 4.4, height: float = 3.6
 ) -> tuple[Figure, list[Axes]]:
-    """Empty figure with axes side by side.
-
-    Args:
-        columns: Number of axes.
-        width: Width of each [inch].
-        height: Height of the figure [inch].
-
-    Returns:
-        The figure and its axes.
-    """
+    """Empty figure with axes side by side."""
     figure, axes = plt.subplots(1, columns, figsize=(width * columns, height), squeeze=False)
     return figure, list(axes[0])
 
 
 def name_source(figure: Figure, result: Source) -> None:
-    """Say below a figure which preset and how many test samples its points come from.
-
-    Args:
-        figure: Figure to write on.
-        result: What it shows.
-    """
+    """Say below a figure which preset and how many test samples its points come from."""
     samples = f", {result.samples:,} test samples a point" if result.samples else ""
     text = f"{result.figure}, preset: {result.preset}{samples}"
     figure.supxlabel(text, fontsize=7.5, color=COLORS["gray"], ha="right", x=0.99)
 
 
 def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
-    """Put one legend for all panels above them, where it covers nothing.
-
-    Args:
-        figure: Figure of the panels.
-        axes: Panel whose entries are shown.
-        columns: Columns of the legend.
-    """
+    """Put one legend for all panels above them, where it covers nothing."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=columns)
 
@@ -136,20 +116,7 @@ def plot_points(
     filled: bool = True,
     alpha: float = 1.0,
 ) -> None:
-    """Draw one curve with the confidence intervals of its points.
-
-    Args:
-        axes: Where to draw.
-        series: The curve.
-        x: Quantity on the horizontal axis.
-        y: Quantity on the vertical axis.
-        label: Entry in the legend; none if not given.
-        color: Colour of line and markers.
-        marker: Marker of the points.
-        line: Line style, ``""`` for none.
-        filled: Whether the markers are filled.
-        alpha: Opacity.
-    """
+    """Draw one curve with the confidence intervals of its points."""
     horizontal, vertical = series[x], series[y]
     errors = None
     if vertical.low is not None and vertical.high is not None:
@@ -181,17 +148,7 @@ def plot_ranges(
     color: str,
     marker: str,
 ) -> None:
-    """Draw an average of each column of values as a marker, and its range as a bar.
-
-    Args:
-        axes: Where to draw.
-        places: Horizontal place of each column.
-        columns: Values of each column.
-        average: What the marker shows, such as the mean.
-        label: Entry in the legend.
-        color: Colour.
-        marker: Marker.
-    """
+    """Draw an average of each column of values as a marker, and its range as a bar."""
     averages = [average(column) for column in columns]
     ends = [
         [m - min(column) for m, column in zip(averages, columns, strict=True)],
@@ -219,17 +176,7 @@ def plot_front(
     label: str,
     color: str = COLORS["black"],
 ) -> None:
-    """Draw all points of a sweep faintly, and the Pareto front through the best of them.
-
-    Args:
-        axes: Where to draw.
-        series: The sweep.
-        x: Quantity on the horizontal axis, a cost.
-        y: Quantity on the vertical axis.
-        larger_is_better: Whether y is a benefit and not a cost.
-        label: Entry of the front in the legend.
-        color: Colour.
-    """
+    """Draw all points of a sweep faintly, and the Pareto front through the best of them."""
     horizontal, vertical = series[x].values, series[y].values
     cost = [-v for v in vertical] if larger_is_better else vertical
     front = pareto_front(horizontal, cost)
@@ -248,11 +195,6 @@ def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
     """Make axes logarithmic with ordinary numbers at 1, 2, 3 and 5 of each decade.
 
     Where what is drawn spans less than a factor of five, so are 1.5 and the others of 1 to 9.
-
-    Args:
-        axes: Whose axes.
-        x: Whether the horizontal one.
-        y: Whether the vertical one.
     """
     for wanted, axis, scale in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
         if wanted:
@@ -274,17 +216,7 @@ def annotate(
     key: str,
     offset: tuple[int, int] = (7, -12),
 ) -> None:
-    """Write a name beside chosen points of a curve.
-
-    Args:
-        axes: Where to draw.
-        series: The curve.
-        x: Quantity on the horizontal axis.
-        y: Quantity on the vertical axis.
-        names: What to write at each value of ``key``.
-        key: Quantity that chooses the points.
-        offset: Where to write, to the right of and above the point [typographic points].
-    """
+    """Write a name beside chosen points of a curve."""
     for value, name in names.items():
         if value in series[key].values:
             i = list(series[key].values).index(value)
@@ -299,27 +231,12 @@ def annotate(
 
 
 def shade_sector(axes: Axes, sector: Sector, label: str, color: str) -> None:
-    """Mark a sector of angles on a horizontal axis in degrees.
-
-    Args:
-        axes: Where to draw.
-        sector: The sector.
-        label: Entry in the legend.
-        color: Colour.
-    """
+    """Mark a sector of angles on a horizontal axis in degrees."""
     axes.axvspan(sector.min_deg, sector.max_deg, color=color, alpha=0.12, lw=0, label=label)
 
 
 def spread(series: Sequence[Curve], quantity: str) -> tuple[list[float], list[float], list[float]]:
-    """Mean, smallest and largest value of a quantity over repetitions, point by point.
-
-    Args:
-        series: Repetitions of one curve, with equally many points.
-        quantity: Name of the quantity.
-
-    Returns:
-        Means, minima and maxima.
-    """
+    """Mean, smallest and largest value of a quantity over repetitions, point by point."""
     columns = list(zip(*(s[quantity].values for s in series), strict=True))
     return (
         [sum(column) / len(column) for column in columns],

@@ -170,19 +170,12 @@ def save_result(
 ) -> Path:
     """Write a result and its tensors in one step: afterwards all of the old or of the new is there.
 
-    Args:
-        result: What to write; the file of its tensors is put into its provenance.
-        tensors: Trained tensors by the key of their task and their name, ``<key>/<name>``.
-        directory: Results folder; see :func:`results_directory`.
-
-    Returns:
-        Path of the result file.
+    Tensors are named ``<key of their task>/<name>``; their file is put into the provenance.
 
     Raises:
         ValueError: The result is not valid; the message names the field, its value and what is
             allowed. Nothing was written.
-        OSError: The files could not be written; the message names the file and the reason, and
-            what was stored before is unchanged.
+        OSError: The files could not be written; what was stored before is unchanged.
     """
     content = tensor_bytes(tensors) if tensors else b""
     digest = _files.sha256_of_bytes(content)

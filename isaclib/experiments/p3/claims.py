@@ -1,13 +1,12 @@
 """P3's claims: what the paper says, the criterion, and the check on stored results.
 
-The thresholds were fixed before the desk runs. How far two systems are apart in misdetection is
-told as a share of the *gap*: what not knowing the spacings costs the baseline on the same array. It
-is a mean over all arrays, and its interval that of the test samples behind it.
+The thresholds were fixed before the desk runs; :mod:`isaclib.experiments.p3.gap` says what most of
+them are shares of.
 """
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from isaclib.experiments.engine.claims import Claims, Number, Verdict
@@ -24,6 +23,17 @@ from isaclib.experiments.engine.results import Result
 from isaclib.experiments.engine.tables import Table
 from isaclib.experiments.p3.config import PAPER_LABELLED, PAPER_STEPS
 from isaclib.experiments.p3.figures import LEARNING
+from isaclib.experiments.p3.gap import (
+    Difference,
+    arrays,
+    difference,
+    end_difference,
+    ends,
+    gaps,
+    half,
+    level,
+    levels,
+)
 from isaclib.metrics import pareto_front
 
 CLOSE = 0.1
@@ -41,74 +51,6 @@ GAP = "the gap between the baselines that do not and do know the spacings (mean 
 
 CLAIMS = Claims("p3")
 
-Difference = tuple[float, float]
-"""Mean over the arrays, and half of its interval, in shares of the gap."""
-
-
-def _arrays(result: Result, system: str) -> list[Table]:
-    """Rows of a system, a table an array."""
-    return list(result.where(system=system).split("array").values())
-
-
-def _ends(rows: Iterable[Table]) -> list[Table]:
-    """Last row of each table."""
-    return [table.take([-1]) for table in rows]
-
-
-def _p_md(row: Table) -> float:
-    return row["p_md"].value
-
-
-def _half(row: Table) -> float:
-    """Half of the interval of a row."""
-    found = row["p_md"].estimate()
-    return (found.high - found.low) / 2
-
-
-def _gaps(result: Result, count: int) -> list[float]:
-    """What not knowing the spacings of each array costs the baseline in misdetection."""
-    unknown, known = (
-        [min(table["p_md"].values) for table in _arrays(result, system)[:count]]
-        for system in ("unknown", "known")
-    )
-    return [worse - better for worse, better in zip(unknown, known, strict=True)]
-
-
-def difference(
-    gaps: Sequence[float], first: Sequence[Table], second: Sequence[Table]
-) -> Difference:
-    """How much worse one system is than another, row by row, an array each."""
-    pairs = list(zip(gaps, first, second, strict=True))
-    mean = statistics.fmean((_p_md(a) - _p_md(b)) / g for g, a, b in pairs)
-    squares = [(_half(a) ** 2 + _half(b) ** 2) / g**2 for g, a, b in pairs]
-    return mean, math.sqrt(sum(squares)) / len(pairs)
-
-
-def _words(found: Difference) -> str:
-    return f"{found[0]:+.0%} ± {found[1]:.0%} of the gap"
-
-
-def _share_of_gap(name: str, found: Difference) -> Number:
-    """A difference with its interval."""
-    mean, half = found
-    words = "share of the gap, 95 % interval of the test samples"
-    return Number(name, mean, mean - half, mean + half, words)
-
-
-def _end_difference(result: Result, first: Sequence[Table], second: Sequence[Table]) -> Difference:
-    """Difference of two systems' last rows over the arrays that both were trained for."""
-    count = min(len(first), len(second))
-    return difference(_gaps(result, count), _ends(first[:count]), _ends(second[:count]))
-
-
-def _level(rows: Sequence[Table]) -> float:
-    """Mean misdetection probability of a system's last rows."""
-    return statistics.fmean(map(_p_md, _ends(rows)))
-
-
-def _level_number(name: str, rows: Sequence[Table]) -> Number:
-    return average(f"P_md at the end, {name}", list(map(_p_md, _ends(rows))), "arrays")
-
 
 @CLAIMS.claim(
     "p3-ul-first",
@@ -122,33 +64,32 @@ def _level_number(name: str, rows: Sequence[Table]) -> Number:
 )
 def ul_first(fig3: Result) -> Verdict:
     """Compare both losses at each mark that they share."""
-    supervised, unsupervised = _arrays(fig3, "SL"), _arrays(fig3, "UL")
-    gaps = _gaps(fig3, len(supervised))
+    supervised, unsupervised = arrays(fig3, "SL"), arrays(fig3, "UL")
+    known = gaps(fig3, len(supervised))
     iterations = supervised[0]["iteration"].values
     total = iterations[-1]
     found = {
         mark: difference(
-            gaps,
+            known,
             *([t.where(iteration=mark) for t in tables] for tables in (unsupervised, supervised)),
         )
         for mark in unsupervised[0]["iteration"].values
         if mark in iterations
     }
     early = [d for mark, d in found.items() if mark <= EARLY * total]
-    ahead = fraction([mean + half for mean, half in early], lambda end: end < 0)
+    ahead = fraction([d.mean + d.half for d in early], lambda end: end < 0)
     last = found[total]
-    overtaken = [mark for mark, (mean, half) in found.items() if mean > half]
+    overtaken = [mark for mark, d in found.items() if d.significant]
     crossing = f"{overtaken[0] / total:.0%} of the iterations" if overtaken else "nowhere"
     return Verdict(
-        status_of(ahead >= 0.5, last[0] > last[1]),
+        status_of(ahead >= 0.5, last.significant),
         f"UL significantly ahead at {ahead:.0%} of the marks before {EARLY:.0%} of the iterations; "
-        f"SL first significantly ahead at {crossing}; at the end UL is {_words(last)} above SL "
-        f"(P_md {_level(unsupervised):.4f} and {_level(supervised):.4f})",
+        f"SL first significantly ahead at {crossing}; at the end UL is {last} above SL "
+        f"(P_md {level(unsupervised):.4f} and {level(supervised):.4f})",
         numbers=(
             Number("share of the early marks at which UL is significantly ahead", ahead),
-            _share_of_gap("UL less SL at the end", last),
-            _level_number("UL", unsupervised),
-            _level_number("SL", supervised),
+            last.number("UL less SL at the end"),
+            *levels(UL=unsupervised, SL=supervised),
         ),
     )
 
@@ -163,16 +104,15 @@ def ul_first(fig3: Result) -> Verdict:
 )
 def order(fig3: Result) -> Verdict:
     """Compare the ends of both orders."""
-    worse, better = _arrays(fig3, "UL+SL"), _arrays(fig3, "SL+UL")
-    found = _end_difference(fig3, worse, better)
+    worse, better = arrays(fig3, "UL+SL"), arrays(fig3, "SL+UL")
+    found = end_difference(fig3, worse, better)
     return Verdict(
-        status_of(found[0] > found[1]),
-        f"at the end UL+SL is {_words(found)} above SL+UL (P_md {_level(worse):.4f} and "
-        f"{_level(better):.4f})",
+        status_of(found.significant),
+        f"at the end UL+SL is {found} above SL+UL (P_md {level(worse):.4f} and "
+        f"{level(better):.4f})",
         numbers=(
-            _share_of_gap("UL+SL less SL+UL at the end", found),
-            _level_number("UL+SL", worse),
-            _level_number("SL+UL", better),
+            found.number("UL+SL less SL+UL at the end"),
+            *levels(**{"UL+SL": worse, "SL+UL": better}),
         ),
     )
 
@@ -187,26 +127,26 @@ def order(fig3: Result) -> Verdict:
 def thousand(fig3: Result) -> Verdict:
     """Compare the ends of semi-supervised and supervised learning."""
     names = ("SL+UL", "SL", "known", "unknown")
-    tables = {name: _arrays(fig3, name) for name in names}
-    level = {name: f"{_level(rows):.4f}" for name, rows in tables.items()}
-    found = _end_difference(fig3, tables["SL+UL"], tables["SL"])
+    tables = {name: arrays(fig3, name) for name in names}
+    shown = {name: f"{level(rows):.4f}" for name, rows in tables.items()}
+    found = end_difference(fig3, tables["SL+UL"], tables["SL"])
     return Verdict(
-        status_of(found[0] <= CLOSE),
-        f"at the end SL+UL is {_words(found)} above SL (P_md {level['SL+UL']} and {level['SL']}; "
-        f"known {level['known']}, unknown {level['unknown']})",
+        status_of(found.mean <= CLOSE),
+        f"at the end SL+UL is {found} above SL (P_md {shown['SL+UL']} and {shown['SL']}; "
+        f"known {shown['known']}, unknown {shown['unknown']})",
         numbers=(
-            _share_of_gap("SL+UL less SL at the end", found),
-            *(_level_number(name, rows) for name, rows in tables.items()),
+            found.number("SL+UL less SL at the end"),
+            *levels(**tables),
         ),
     )
 
 
 def _ratios(fig4: Result) -> dict[float, Difference]:
     """Difference of semi-supervised from supervised learning at each labelled share."""
-    curves = _arrays(fig4, "SL+UL")
-    gaps, whole = _gaps(fig4, len(curves)), _ends(_arrays(fig4, "SL"))[: len(curves)]
+    curves = arrays(fig4, "SL+UL")
+    known, whole = gaps(fig4, len(curves)), ends(arrays(fig4, "SL"))[: len(curves)]
     return {
-        ratio: difference(gaps, [curve.take([index]) for curve in curves], whole)
+        ratio: difference(known, [curve.take([index]) for curve in curves], whole)
         for index, ratio in enumerate(curves[0]["ratio"].values)
     }
 
@@ -224,13 +164,13 @@ def ratio(fig4: Result) -> Verdict:
     found = _ratios(fig4)
     chosen = min(found, key=lambda ratio: abs(ratio - PAPER_LABELLED / PAPER_STEPS))
     beyond = [d for ratio, d in found.items() if ratio > chosen]
-    close = fraction([mean for mean, _ in beyond], lambda mean: mean <= CLOSE)
+    close = fraction([d.mean for d in beyond], lambda mean: mean <= CLOSE)
     return Verdict(
-        status_of(found[chosen][0] <= CLOSE, close == 1),
-        f"with {chosen:.2%} labels {_words(found[chosen])} above SL; close to it at {close:.0%} of "
+        status_of(found[chosen].mean <= CLOSE, close == 1),
+        f"with {chosen:.2%} labels {found[chosen]} above SL; close to it at {close:.0%} of "
         "the larger shares",
         numbers=(
-            _share_of_gap(f"SL+UL with {chosen:.2%} labels less SL", found[chosen]),
+            found[chosen].number(f"SL+UL with {chosen:.2%} labels less SL"),
             Number("share of the larger labelled shares that are close", close),
         ),
     )
@@ -249,15 +189,15 @@ def cut_off(fig4: Result) -> Verdict:
     """Look for the labelled share from which on semi-supervised learning is close."""
     found = _ratios(fig4)
     fewest = found[min(ratio for ratio in found if ratio > 0)]
-    far = [ratio for ratio, (mean, _) in found.items() if mean > CLOSE]
+    far = [ratio for ratio, d in found.items() if d.mean > CLOSE]
     near = [ratio for ratio in found if not far or ratio > max(far)]
     edge = min(near) if near else math.inf
     place = f"from {edge:.2%} on" if near else "nowhere"
     return Verdict(
-        status_of(fewest[0] >= CONSIDERABLE, CUT_OFF[0] <= edge <= CUT_OFF[1]),
-        f"with the fewest labels {_words(fewest)} above SL; close to it {place}",
+        status_of(fewest.mean >= CONSIDERABLE, CUT_OFF[0] <= edge <= CUT_OFF[1]),
+        f"with the fewest labels {fewest} above SL; close to it {place}",
         numbers=tuple(
-            _share_of_gap(f"SL+UL with {ratio:.2%} labels less SL", apart)
+            apart.number(f"SL+UL with {ratio:.2%} labels less SL")
             for ratio, apart in found.items()
             if ratio <= CUT_OFF[1]
         ),
@@ -293,7 +233,7 @@ def _close_points(learner: Table, known: Table, unknown: Table) -> tuple[float, 
 )
 def known(fig5: Result) -> Verdict:
     """Compare each point of the learner's front with the baseline."""
-    tables = [_arrays(fig5, system) for system in ("SL", "known", "unknown")]
+    tables = [arrays(fig5, system) for system in ("SL", "known", "unknown")]
     pairs = [_close_points(*three) for three in zip(*tables, strict=True)]
     p_md, rmse = (statistics.fmean(column) for column in zip(*pairs, strict=True))
     best, baseline = (
@@ -325,29 +265,31 @@ def known(fig5: Result) -> Verdict:
 )
 def limited(fig5: Result) -> Verdict:
     """Compare the best points of the learners in each function."""
-    whole = _arrays(fig5, "SL")
-    gaps = _gaps(fig5, len(whole))
+    whole = arrays(fig5, "SL")
+    known = gaps(fig5, len(whole))
 
     def best(tables: Sequence[Table]) -> list[Table]:
         return [t.take([t["p_md"].values.index(min(t["p_md"].values))]) for t in tables]
 
     def compared(system: str) -> tuple[Difference, list[float], float]:
-        tables = _arrays(fig5, system)
+        tables = arrays(fig5, system)
         pairs = zip(tables, whole, strict=True)
         ratios = [min(a["ser"].values) / min(b["ser"].values) for a, b in pairs]
-        return difference(gaps, best(tables), best(whole)), ratios, statistics.fmean(ratios)
+        return difference(known, best(tables), best(whole)), ratios, statistics.fmean(ratios)
 
     short, short_ratios, short_ser = compared("SL short")
     semi, semi_ratios, semi_ser = compared("SL+UL")
     return Verdict(
-        status_of(short[0] > CLOSE, short_ser >= WORSE_SER, semi[0] <= CLOSE, semi_ser < WORSE_SER),
-        f"against SL with all iterations: SL with few, smallest P_md {_words(short)} above, "
-        f"smallest SER x{short_ser:.2f}; continued without labels, {_words(semi)} and "
+        status_of(
+            short.mean > CLOSE, short_ser >= WORSE_SER, semi.mean <= CLOSE, semi_ser < WORSE_SER
+        ),
+        f"against SL with all iterations: SL with few, smallest P_md {short} above, "
+        f"smallest SER x{short_ser:.2f}; continued without labels, {semi} and "
         f"x{semi_ser:.2f}",
         numbers=(
-            _share_of_gap("smallest P_md, SL with few iterations less SL", short),
+            short.number("smallest P_md, SL with few iterations less SL"),
             average("smallest SER, SL with few over SL", short_ratios, "arrays"),
-            _share_of_gap("smallest P_md, SL+UL less SL", semi),
+            semi.number("smallest P_md, SL+UL less SL"),
             average("smallest SER, SL+UL over SL", semi_ratios, "arrays"),
         ),
     )
@@ -371,15 +313,14 @@ def _ways(learning: Result, name: str) -> list[Table]:
 def lr_drop(learning: Result) -> Verdict:
     """Compare the ends with and without the drop."""
     without, supervised = (_ways(learning, name) for name in ("no drop", "supervised"))
-    found = _end_difference(learning, without, supervised)
+    found = end_difference(learning, without, supervised)
     return Verdict(
-        status_of(found[0] > found[1]),
-        f"without the drop {_words(found)} above SL with it (P_md {_level(without):.4f} "
-        f"and {_level(supervised):.4f})",
+        status_of(found.significant),
+        f"without the drop {found} above SL with it (P_md {level(without):.4f} "
+        f"and {level(supervised):.4f})",
         numbers=(
-            _share_of_gap("without the drop less with it, at the end", found),
-            _level_number("no drop", without),
-            _level_number("supervised", supervised),
+            found.number("without the drop less with it, at the end"),
+            *levels(**{"no drop": without, "supervised": supervised}),
         ),
     )
 
@@ -395,7 +336,7 @@ def lr_drop(learning: Result) -> Verdict:
 def divergence(learning: Result) -> Verdict:
     """Compare the ends of all learning rates with the start, infinite where one broke off."""
     config = LEARNING.config(learning)
-    start = _level(_arrays(learning, "unknown"))
+    start = level(arrays(learning, "unknown"))
     first = config.variations[0].training
     ends = {}
     for way in sorted(config.variations, key=lambda way: way.training.rate):
@@ -405,7 +346,7 @@ def divergence(learning: Result) -> Verdict:
             reached = [table["samples"].values[-1] for table in tables]
             whole = len(reached) == config.draws
             whole = whole and min(reached) >= training.steps * training.batch
-            ends[training.rate] = _level(tables) if whole else math.inf
+            ends[training.rate] = level(tables) if whole else math.inf
     numbers = ", ".join(
         f"{end:.4f} at x{rate:g}" if end < math.inf else f"none at x{rate:g}, which broke off"
         for rate, end in ends.items()
@@ -433,14 +374,14 @@ def divergence(learning: Result) -> Verdict:
 def constellation(result: Result) -> Verdict:
     """Compare both detectors with the largest constellation."""
     tables = {name: result.where(filter=name) for name in ("reciprocal", "matched")}
-    reciprocal, matched = _ends(tables.values())
-    apart = _p_md(reciprocal) - _p_md(matched)
-    half = math.hypot(_half(reciprocal), _half(matched))
+    reciprocal, matched = ends(tables.values())
+    pair = reciprocal["p_md"].value, matched["p_md"].value
+    apart, allowed = pair[0] - pair[1], math.hypot(half(reciprocal), half(matched))
     orders = [int(order) for order in tables["matched"]["order"].values]
     return Verdict(
-        status_of(apart <= half),
-        f"P_md with {orders[-1]}-QAM {_p_md(reciprocal):.4f} after reciprocal filtering and "
-        f"{_p_md(matched):.4f} of the MAPRT with the symbols' moduli ({apart:+.4f} ± {half:.4f}); "
+        status_of(apart <= allowed),
+        f"P_md with {orders[-1]}-QAM {pair[0]:.4f} after reciprocal filtering and "
+        f"{pair[1]:.4f} of the MAPRT with the symbols' moduli ({apart:+.4f} ± {allowed:.4f}); "
         f"with QPSK {tables['reciprocal']['p_md'].values[0]:.4f}",
         numbers=tuple(
             point(f"P_md with {order:g} symbols, filter {name}", tables[name], "p_md", index)

@@ -76,15 +76,7 @@ class Scenario:
         return Sector(*self.receiver_sector_deg)
 
     def spacings(self, array: Array, seed: int) -> torch.Tensor:
-        """True spacings of one of the arrays.
-
-        Args:
-            array: Which.
-            seed: Seed of the run.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
-        """
+        """True spacings of one of the arrays, ``[antennas]``, float64 [wavelengths]."""
         return draw_spacings(
             self.num_antennas,
             self.std_wavelengths,
@@ -93,40 +85,19 @@ class Scenario:
         )
 
     def nominal(self) -> torch.Tensor:
-        """Spacings without impairments, where learning starts.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
-        """
+        """Spacings without impairments, where learning starts, as :meth:`spacings`."""
         return torch.full((self.num_antennas,), HALF_WAVELENGTH, dtype=torch.float64)
 
     def grid(self, receiver: Receiver) -> AngleDelayGrid:
-        """Angles and ranges that a sensing receiver searches.
-
-        Args:
-            receiver: Which.
-
-        Returns:
-            The grid.
-        """
-        ranges, size = RangeSector(*self.ranges_m), (self.num_angles, self.num_ranges)
+        """Angles and ranges that a sensing receiver searches."""
+        ranges = RangeSector(*self.ranges_m)
+        size = {"num_angles": self.num_angles, "num_distances": self.num_ranges}
         if receiver == "baseline":
-            return baseline_grid(
-                self.target_sector, ranges, num_angles=size[0], num_distances=size[1]
-            )
-        return training_grid(
-            self.num_antennas, self.symbol, ranges, num_angles=size[0], num_distances=size[1]
-        )
+            return baseline_grid(self.target_sector, ranges, **size)
+        return training_grid(self.num_antennas, self.symbol, ranges, **size)
 
     def scene(self, spacing: torch.Tensor) -> Scene:
-        """What a training of an array happens in.
-
-        Args:
-            spacing: ``[num_antennas]``, float64. True spacings [wavelengths].
-
-        Returns:
-            Radar channel, grid and delay basis.
-        """
+        """What a training happens in, of the array with these true spacings [wavelengths]."""
         ranges = RangeSector(*self.ranges_m)
         radar = OfdmRadarChannel(
             spacing_positions(spacing), self.target_sector, ranges, self.symbol, self.snr_r_db
@@ -134,14 +105,7 @@ class Scenario:
         return Scene(radar, self.grid("learned"), delay_basis(self.symbol, ranges))
 
     def communication(self, spacing: torch.Tensor) -> MultitapChannel:
-        """Communication channel of an array.
-
-        Args:
-            spacing: ``[num_antennas]``, float64. True spacings [wavelengths].
-
-        Returns:
-            The channel.
-        """
+        """Communication channel of the array with these true spacings [wavelengths]."""
         return MultitapChannel(
             spacing_positions(spacing),
             self.receiver_sector,
@@ -158,17 +122,7 @@ class Scenario:
         radar_share: float = 1.0,
         phase: float = 0.0,
     ) -> ArrayTransceiver:
-        """A transceiver that assumes given spacings.
-
-        Args:
-            spacing: ``[num_antennas]``, float64. Spacings that it assumes [wavelengths].
-            receiver: Which grid its sensing receiver searches.
-            radar_share: Share of the radar beam, eta.
-            phase: Phase between radar and communication beam, phi [rad].
-
-        Returns:
-            The transceiver.
-        """
+        """A transceiver that assumes spacings [wavelengths], with the beam of P3 Eq. (4)."""
         return ArrayTransceiver(
             spacing_positions(spacing),
             self.target_sector,

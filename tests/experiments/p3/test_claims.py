@@ -10,7 +10,7 @@ from stored_results import SOURCE
 from isaclib.experiments.engine.results import Result
 from isaclib.experiments.engine.tables import tabulate
 from isaclib.experiments.engine.tasks import Point
-from isaclib.experiments.p3 import claims
+from isaclib.experiments.p3 import claims, gap
 from isaclib.experiments.p3.claims import CLAIMS
 from isaclib.experiments.p3.config import SENSING_PRESETS, MethodsConfig, Training, variations
 from isaclib.experiments.p3.figures import UNITS
@@ -51,10 +51,10 @@ def status(check, result):
 def test_differences_are_shares_of_the_gap_with_the_interval_of_their_mean():
     rows = [*curve("a", [0.07]), *curve("b", [0.04], half=0.002)]
     first, second = tabulate([(*row, None) for row in rows], UNITS).split("system").values()
-    found = claims.difference([0.1, 0.2], [first] * 2, [second] * 2)
-    assert found[0] == pytest.approx((0.3 + 0.15) / 2)
+    found = gap.difference([0.1, 0.2], [first] * 2, [second] * 2)
+    assert found.mean == pytest.approx((0.3 + 0.15) / 2)
     half = math.hypot(0.001, 0.002)
-    assert found[1] == pytest.approx(math.hypot(half / 0.1, half / 0.2) / 2)
+    assert found.half == pytest.approx(math.hypot(half / 0.1, half / 0.2) / 2)
 
 
 # p3-ul-first
