@@ -13,7 +13,12 @@ process of its own, so that the peak of its resident memory, less what the proce
 first step, is its own. The report says how far losses and gradients are apart on the same noise,
 how much of the fast version's time its noise takes, and where the rest goes.
 
-Run as ``python benchmarks/impairment_step.py [--output FILE.json]`` on an idle machine.
+With ``--against PATH``, a checkout of another version of isaclib, steps of both versions are timed
+in turn in the paper's batch, on one thread: labelled and unlabelled samples, at the true and at the
+nominal array.
+
+Run as ``python benchmarks/impairment_step.py [--against PATH] [--output FILE.json]`` on an idle
+machine.
 """
 
 import argparse
@@ -21,19 +26,21 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from isaclib.channels.ofdm import BasisEcho, GivenNoise, OfdmRadarChannel, WhiteNoise
+from isaclib.channels.basis_echo import BasisEcho, GivenNoise, WhiteNoise
+from isaclib.channels.ofdm import OfdmRadarChannel
 from isaclib.receivers.angle_delay import reference as angle_delay
 from isaclib.receivers.angle_delay import search as angle_delay_search
-from isaclib.receivers.angle_delay.peak import DelayCells
 from isaclib.receivers.angle_delay.search import MapSearch
 from isaclib.receivers.angle_delay.window import WindowTables
 from isaclib.signal.arrays import Sector
@@ -191,9 +198,9 @@ def differences(batch: int) -> dict[str, float]:
 
 PARTS = {
     "noise": (WhiteNoise, "_drawn"),
-    "echo": (BasisEcho, "samples"),
-    "spans": (MapSearch, "_sectors"),
-    "columns": (DelayCells, "correlate"),
+    "spans": (MapSearch, "_groups"),
+    "echo": (MapSearch, "_searched"),
+    "coarse map": (angle_delay_search, "fill_power"),
     "search": (angle_delay_search, "find_peak"),
     "window": (WindowTables, "average"),
     "outside": (BasisEcho, "outside"),
@@ -248,6 +255,60 @@ def breakdown(batch: int, steps: int) -> dict[str, float]:
     return found
 
 
+CASES = [
+    f"{loss}, {array} array"
+    for loss in ("supervised", "unsupervised")
+    for array in ("known", "nominal")
+]
+
+
+def compared(path: Path, steps: int) -> dict[str, Any]:
+    """Time steps of this version and of another in turn, in the paper's batch.
+
+    Args:
+        path: Checkout of the other version.
+        steps: Steps of each case.
+
+    Returns:
+        For each case the medians of either version [microseconds of processor time a sample] and of
+        their ratio in turn; and the memory of either in the first case [MiB].
+    """
+    script = Path(__file__).with_name("impairment_cases.py")
+    children = {}
+    for name, place in (("old", path), ("new", Path(__file__).parents[1])):
+        environment = {**os.environ, "PYTHONPATH": str(place), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-P", str(script)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        children[name] = subprocess.Popen(command, env=environment, **pipes)
+
+    def ask(name: str, case: str, index: int) -> dict[str, float]:
+        child = children[name]
+        child.stdin.write(f"{case} {index}\n")
+        child.stdin.flush()
+        return json.loads(child.stdout.readline())
+
+    found: dict[str, Any] = {}
+    memory: dict[str, dict[str, float]] = {}
+    for case in CASES:
+        for name in children:
+            ask(name, case, 0)
+        times = {name: [] for name in children}
+        for index in range(1, steps + 1):
+            for name in children:
+                answer = ask(name, case, index)
+                times[name].append(answer["us"])
+                memory.setdefault(name, {})[case] = answer["memory_mib"]
+        ratios = [old / new for old, new in zip(*times.values(), strict=True)]
+        medians = {name: round(statistics.median(some), 1) for name, some in times.items()}
+        found[case] = {**medians, "speed_up": round(statistics.median(ratios), 2)}
+    for child in children.values():
+        child.stdin.close()
+        child.wait()
+    # Later cases come on top of earlier ones.
+    found["memory_mib"] = {name: some[CASES[0]] for name, some in memory.items()}
+    return found
+
+
 def in_process(kind: str, version: str, options: argparse.Namespace) -> dict[str, float]:
     """Run one version in a fresh process."""
     steps = options.steps if version == "fast" else options.literal_steps
@@ -266,6 +327,7 @@ def main() -> None:
     arguments.add_argument("--literal-steps", type=int, default=3)
     arguments.add_argument("--threads", type=int, default=os.cpu_count())
     arguments.add_argument("--output", type=Path)
+    arguments.add_argument("--against", type=Path, help="checkout of another version")
     arguments.add_argument("--only", nargs=2, help="one kind and version, in this process")
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
@@ -280,7 +342,9 @@ def main() -> None:
     found["training"]["fast, batch of the paper"] = in_process("training", "fast", large)
     training, evaluation = found["training"], found["evaluation"]
     literal, fast = training["literal"], training["fast"]
-    parts = breakdown(options.batch, options.steps)
+    against = compared(options.against, options.steps) if options.against else None
+    # Last, as what a process holds is counted as the beginning of those that it starts.
+    parts = breakdown(large.batch, options.steps)
     report = {
         **found,
         "training_speed_up": round(fast["samples_per_s"] / literal["samples_per_s"], 1),
@@ -292,6 +356,7 @@ def main() -> None:
             evaluation["fast"]["samples_per_s"] / evaluation["literal"]["samples_per_s"], 1
         ),
         **differences(options.batch),
+        **({"against": against} if against else {}),
         "breakdown_us": parts,
         "noise_limit_samples_per_s": round(1e6 / parts["noise"]),
         "share_of_noise_limit": round(parts["noise"] / parts["whole"], 3),

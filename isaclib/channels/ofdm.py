@@ -213,7 +213,7 @@ class OfdmRadarChannel:
         spatial = steering * basis.phase(targets.distance).unsqueeze(-1)
         if angles is not None:
             spatial = spatial @ angles.conj().to(spatial)
-        spectral = basis.signature(targets.distance)
+        spectral = torch.cat([basis.signature(some) for some in targets.distance.split(500)])
         if symbols is None:
             rows = spatial.shape[-1]
             noise: Noise = WhiteNoise(rows, basis.rank, generator, dtype=spectral.dtype)

@@ -49,7 +49,7 @@ GROUP = {"cpu": 100, "cuda": 1024}
 """Samples that share a basis of angles: on a CPU what fits the cache, on a GPU what keeps it
 busy."""
 
-CHUNK = {"cpu": 500, "cuda": 1024}
+CHUNK = {"cpu": 300, "cuda": 1024}
 """Samples worked on at a time: enough that the operations take longer than to start them."""
 
 
@@ -245,7 +245,7 @@ class MapSearch:
         delayed = torch.cat([window.delayed, outside], dim=-1)
         spatial = product_by_group(echo.spatial, groups.inside.conj(), sizes)
         return window_derivatives(
-            window, weights, (delayed, spatial, correlation), (groups.rotations, sizes)
+            window, weights, (delayed, spatial, correlation), (groups.bases, sizes)
         )
 
     def _chunks(
@@ -269,6 +269,8 @@ class MapSearch:
             order = windows.start.argsort()
             echo, windows = echo.reordered(order), windows[order]
         own = self._groups(positions, windows, count, angles)
+        # The largest first: memory that grows leaves holes.
+        self._memory(min(count, self.chunk), echo.spectral.shape[-1], own.rank)
         per_chunk = -(-self.chunk // self.group)
         for number, first in enumerate(range(0, count, self.chunk)):
             part = slice(first, min(first + self.chunk, count))
@@ -305,6 +307,15 @@ class MapSearch:
         )
         return found if len(windows) > 1 else found.repeated(groups)
 
+    def _memory(self, count: int, rank: int, dimensions: int) -> tuple[torch.Tensor, ...]:
+        """Memory for echoes, for their middle columns, and for the power of these."""
+        columns = len(self.delays)
+        return (
+            self.memory.part("echoes", count, rank, 2 * dimensions),
+            self.memory.part("middles", count, columns, 2 * dimensions),
+            self.memory.part("power", count, columns),
+        )
+
     def _searched(
         self,
         echo: BasisEcho,
@@ -315,16 +326,12 @@ class MapSearch:
     ) -> tuple[Any, ...]:
         """Simulate a chunk group by group, and find the maxima of its maps."""
         part, bases = simulated
-        count, columns, dimensions = part.stop - part.start, len(self.delays), 2 * groups.rank
+        count = part.stop - part.start
         group = torch.arange(count, device=self.angles.device) // self.group
         inside = groups.contained(windows, group)
-        maps = ChunkMaps(
-            self.memory.part("echoes", count, echo.spectral.shape[-1], dimensions),
-            inside,
-            inside.unflatten(-1, (groups.cells, -1)).amax(dim=-1),
-            self.memory.part("middles", count, columns, dimensions),
-            self.memory.part("power", count, columns),
-        )
+        held = inside.unflatten(-1, (groups.cells, -1)).amax(dim=-1)
+        echoes, middles, power = self._memory(count, echo.spectral.shape[-1], groups.rank)
+        maps = ChunkMaps(echoes, inside, held, middles, power)
         simulation = echo.by_group(part, bases, maps.echoes.split(self.group))
         parts = zip(*(some.split(self.group) for some in maps), strict=True)
         for own, coarse, _ in zip(parts, groups.coarse.unbind(), simulation, strict=True):

@@ -48,8 +48,6 @@ class SectorGroups(NamedTuple):
             cell, transposed.
         bases: ``[groups, antennas, antennas]``, complex. The first columns are the bases, the
             others are orthogonal to them. With a basis that the echoes come in: that basis.
-        rotations: ``[groups, antennas, antennas]``, complex. The same but for a phase of each
-            antenna.
         ranks: Dimensions that the vectors of each group need.
     """
 
@@ -58,7 +56,6 @@ class SectorGroups(NamedTuple):
     rows: torch.Tensor
     coarse: torch.Tensor
     bases: torch.Tensor
-    rotations: torch.Tensor
     ranks: list[int]
 
     @property
@@ -86,17 +83,16 @@ class SectorGroups(NamedTuple):
             self.rows[groups, : 2 * rank],
             self.coarse[groups, :, : 2 * rank],
             self.bases[groups],
-            self.rotations[groups],
             ranks,
         )
 
     def repeated(self, groups: int) -> "SectorGroups":
         """One group as many times as given."""
-        first, steering, rows, coarse, bases, rotations = (
+        first, steering, rows, coarse, bases = (
             part.expand(groups, *part.shape[1:]) for part in self[:-1]
         )
         ranks = self.ranks * groups
-        return SectorGroups(first, steering, rows, coarse, bases, rotations, ranks)
+        return SectorGroups(first, steering, rows, coarse, bases, ranks)
 
     @property
     def cells(self) -> int:
@@ -166,11 +162,13 @@ def sector_groups(
     steering = steering_vector(grid, positions).conj_physical()
     if angles is None:
         spans = steering_spans(positions, sines[first], sines[stop - 1])
-        bases = (spans.phases.unsqueeze(-1) * spans.rotations).to(complex_dtype)
-        rotations, ranks = spans.rotations.to(complex_dtype), spans.ranks
+        bases, ranks = (
+            spans.rotations.to(dtype) * spans.phases.to(complex_dtype)[..., None],
+            spans.ranks,
+        )
     else:
         bases = angles.to(steering).expand(len(first), -1, -1).to(complex_dtype)
-        rotations, ranks = bases, [angles.shape[-1]] * len(first)
+        ranks = [angles.shape[-1]] * len(first)
     index = first.unsqueeze(-1) + torch.arange(cells * size, device=first.device)
     index.clamp_(max=len(grid) - 1)
     vectors = steering.to(complex_dtype).index_select(0, index.flatten())
@@ -185,6 +183,5 @@ def sector_groups(
         torch.cat([parts, turned], dim=1).mT.contiguous(),
         torch.cat([parts[:, middle], turned[:, middle]], dim=1),
         bases,
-        rotations,
         ranks,
     )

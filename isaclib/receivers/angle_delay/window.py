@@ -147,7 +147,7 @@ def window_derivatives(
     window: Window,
     weights: torch.Tensor,
     echo: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    rotation: tuple[torch.Tensor, list[int]],
+    bases: tuple[torch.Tensor, list[int]],
 ) -> Derivatives:
     """Derivatives of outputs that move with the magnitudes of windows.
 
@@ -158,8 +158,8 @@ def window_derivatives(
             the window's is the beginning; ``[batch, dimensions]``, complex: the echoes' spatial
             signatures s in the window's basis; ``[batch, columns]``, real: correlations of their
             spectral ones with those of the columns.
-        rotation: ``[groups, antennas, antennas]``, complex: from the bases of groups of samples to
-            the antennas, but for a phase of each antenna; and the number of samples of each group.
+        bases: ``[groups, antennas, antennas]``, complex: bases of groups of samples; and the number
+            of samples of each group.
 
     Returns:
         The derivatives.
@@ -170,8 +170,8 @@ def window_derivatives(
     moved = weights * phases.unsqueeze(1)  # conj(u)
     turned = (moved * window.sines[:, None, None]).flatten(1, 2)
     towards = torch.bmm(turned, window.steering)
-    matrices, sizes = rotation
-    towards = product_by_group(towards, matrices[..., :dimensions].mT, sizes)
+    matrices, sizes = bases
+    towards = product_by_group(towards, matrices[..., :dimensions].mH, sizes)
     pairs = towards.unflatten(1, (outputs, -1))
     pairs = pairs * product_by_group(delayed, matrices.mT, sizes).unsqueeze(1)
     heard = torch.bmm(window.steering, spatial.unsqueeze(-1)).mT.unsqueeze(1)
