@@ -48,6 +48,7 @@ class Line:
         marker: Marker of the points.
         line: Line style, ``""`` for none.
         filled: Whether the markers are filled.
+        alpha: Opacity, where it is no mean.
         over: Coordinate, such as an array, over whose values the curve is a mean, with bars from
             the smallest to the largest. It ends with the shortest, and is the only one if it is.
         optional: Whether it is left out where there are no such rows.
@@ -59,6 +60,7 @@ class Line:
     marker: str = "o"
     line: str = "-"
     filled: bool = True
+    alpha: float = 1.0
     over: str = ""
     optional: bool = False
 
@@ -87,6 +89,7 @@ class Line:
                 marker=self.marker,
                 line=self.line,
                 filled=self.filled,
+                alpha=self.alpha,
             )
             return
         mean, low, high = plotting.spread(curves, y)
