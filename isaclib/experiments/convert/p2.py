@@ -9,7 +9,7 @@ from isaclib.experiments.convert.documents import Curve, Tensors
 from isaclib.experiments.engine.rows import Row
 from isaclib.experiments.engine.tasks import Scalar
 
-PARAMETERS = {"draw": "array"}
+PARAMETERS: Mapping[str, str] = {"draw": "array"}
 
 PARTS = {
     "baseline": ("spacings", "array"),

@@ -7,7 +7,6 @@ point of one with the best point of the other's sweep whose SER is not larger.
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -47,7 +46,6 @@ UNLIMITED: At = {"complexity": "unlimited"}
 LIMITED: At = {"complexity": "limited"}
 COMPLEXITIES = (UNLIMITED, LIMITED)
 
-METRICS = ("p_md", "rmse_deg")
 Gap = tuple[float, float]
 """P_md less the reference's, and RMSE over the reference's."""
 
@@ -56,38 +54,22 @@ CLOSE = f"at most {CLOSE_P_D} above in P_md and at most {CLOSE_RMSE} times in RM
 CLAIMS = Claims("p2")
 
 
-def gaps(curve: Table, reference: Table, least_weight: float = 0.0) -> list[Gap]:
-    """Distances of a learner's points from a reference at equal SER, for omega_r > 0."""
-    found = []
-    columns = (curve[name].values for name in ("omega_r", "ser", *METRICS))
-    for weight, ser, p_md, rmse in zip(*columns, strict=True):
-        if weight > 0 and weight >= least_weight:
-            best = [
-                best_at(reference, m, ser, larger_is_better=False) for m in ("p_md", "rmse_deg")
-            ]
-            found.append((p_md - best[0], rmse / best[1]))
-    return found
-
-
-@dataclass(frozen=True)
-class Gaps:
+class Gaps(tuple[Gap, ...]):
     """Distances of a learner's points from a reference."""
-
-    points: Sequence[Gap]
 
     @property
     def close(self) -> float:
         """Share of the points that are close to the reference in both metrics, or better."""
-        return statistics.fmean(p <= CLOSE_P_D and r <= CLOSE_RMSE for p, r in self.points)
+        return statistics.fmean(p <= CLOSE_P_D and r <= CLOSE_RMSE for p, r in self)
 
     @property
     def ahead(self) -> float:
         """Share of the points that are better than the reference in both metrics."""
-        return statistics.fmean(p < 0 and r < 1 for p, r in self.points)
+        return statistics.fmean(p < 0 and r < 1 for p, r in self)
 
     def medians(self) -> Gap:
         """Median of either distance, over the points where it is defined."""
-        p_md, rmse = ([v for v in c if not math.isnan(v)] for c in zip(*self.points, strict=True))
+        p_md, rmse = ([v for v in c if not math.isnan(v)] for c in zip(*self, strict=True))
         return statistics.median(p_md), statistics.median(rmse) if rmse else math.nan
 
     def __str__(self) -> str:
@@ -96,18 +78,44 @@ class Gaps:
 
     def numbers(self, who: str, reference: str) -> tuple[Number, Number]:
         """Medians of both distances, with their ranges."""
-        p_md, rmse = zip(*self.points, strict=True)
+        p_md, rmse = zip(*self, strict=True)
         return (
             median(f"P_md, {who} less {reference}", p_md, "points"),
             median(f"RMSE, {who} over {reference}", rmse, "points"),
         )
 
 
+def gaps(curve: Table, reference: Table, least_weight: float = 0.0) -> Gaps:
+    """Distances of a learner's points from a reference at equal SER, for omega_r > 0."""
+    found = []
+    columns = (curve[name].values for name in ("omega_r", "ser", "p_md", "rmse_deg"))
+    for weight, ser, *values in zip(*columns, strict=True):
+        if weight > 0 and weight >= least_weight:
+            metrics = ("p_md", "rmse_deg")
+            p_md, rmse = (best_at(reference, m, ser, larger_is_better=False) for m in metrics)
+            found.append((values[0] - p_md, values[1] / rmse))
+    return Gaps(found)
+
+
 def over_arrays(rows: Table, learner: At, reference: At, least_weight: float = 0.0) -> Gaps:
     """Distances over all arrays that both were trained for, or measured on."""
     curves, others = (rows.where(**at).split("array") for at in (learner, reference))
     pairs = [(curve, others[array]) for array, curve in curves.items() if array in others]
-    return Gaps([gap for pair in pairs for gap in gaps(*pair, least_weight)])
+    return Gaps(gap for pair in pairs for gap in gaps(*pair, least_weight))
+
+
+def both_learners(reference: str, matrix: Gaps, networks: Gaps) -> tuple[str, tuple[Number, ...]]:
+    """How close both learners are to a reference, in words and in numbers."""
+    words = (
+        f"model-driven learning in {matrix.close:.0%} of the points ({matrix}), networks in "
+        f"{networks.close:.0%} ({networks})"
+    )
+    return words, (
+        *matrix.numbers("model-driven", reference),
+        Number("share of model-driven learning's points that are close", matrix.close),
+        *networks.numbers("networks", reference),
+        Number("share of the networks' points that are close", networks.close),
+    )
 
 
 @CLAIMS.claim(
@@ -123,20 +131,14 @@ def ideal(fig3: Result) -> Verdict:
     """Compare both learners, in the figure's own readings, with the baseline."""
     baseline, own = fig3.where(system="baseline"), {"indicator": "all", "angle_unit": "deg"}
     matrix, networks = (
-        Gaps(gaps(fig3.where(**learner), baseline))
+        gaps(fig3.where(**learner), baseline)
         for learner in ({**MATRIX, "reading": "literal"}, {**NETWORKS, **own})
     )
+    words, numbers = both_learners("baseline", matrix, networks)
     return Verdict(
         status_of(matrix.close >= MOST, networks.close >= MOST),
-        f"within {CLOSE_P_D} in P_md and {CLOSE_RMSE} in RMSE of the baseline: model-driven "
-        f"learning in {matrix.close:.0%} of the points ({matrix}), networks in "
-        f"{networks.close:.0%} ({networks})",
-        numbers=(
-            *matrix.numbers("model-driven", "baseline"),
-            Number("share of model-driven learning's points that are close", matrix.close),
-            *networks.numbers("networks", "baseline"),
-            Number("share of the networks' points that are close", networks.close),
-        ),
+        f"within {CLOSE_P_D} in P_md and {CLOSE_RMSE} in RMSE of the baseline: {words}",
+        numbers=numbers,
     )
 
 
@@ -157,21 +159,17 @@ def impaired(fig4: Result) -> Verdict:
         for each in (seen.where(**who).split("array") for who in (KNOWN, UNKNOWN))
     )
     penalties = [u / k for u, k in zip(unknown, known, strict=True)]
-    matrix = over_arrays(seen, {**MATRIX, **UNLIMITED}, KNOWN)
-    networks = over_arrays(seen, {**NETWORKS, **UNLIMITED}, KNOWN)
+    matrix, networks = (over_arrays(seen, {**at, **UNLIMITED}, KNOWN) for at in (MATRIX, NETWORKS))
     penalty = statistics.median(penalties)
+    words, numbers = both_learners("knowing baseline", matrix, networks)
     return Verdict(
         status_of(penalty >= CLOSE_RMSE, matrix.close >= MOST, networks.close >= MOST),
         f"assuming half a wavelength costs the baseline RMSE x{penalty:.2f} (median of "
         f"{len(penalties)} arrays, {min(penalties):.2f} to {max(penalties):.2f}); close to the "
-        f"baseline that knows the spacings: model-driven learning in {matrix.close:.0%} of the "
-        f"points ({matrix}), networks in {networks.close:.0%} ({networks})",
+        f"baseline that knows the spacings: {words}",
         numbers=(
             median("RMSE of assuming lambda/2 over that of knowing", penalties, "arrays"),
-            *matrix.numbers("model-driven", "knowing baseline"),
-            Number("share of model-driven learning's points that are close", matrix.close),
-            *networks.numbers("networks", "knowing baseline"),
-            Number("share of the networks' points that are close", networks.close),
+            *numbers,
         ),
     )
 
@@ -189,7 +187,7 @@ def nn_edge(fig4: Result) -> Verdict:
     """Compare the networks with the steering matrices."""
     pair = {**NETWORKS, **UNLIMITED}, {**MATRIX, **UNLIMITED}
     found = over_arrays(fig4.where(sector="seen"), *pair)
-    p_md, rmse = (statistics.fmean(gap[i] < i for gap in found.points) for i in (0, 1))
+    p_md, rmse = (statistics.fmean(gap[i] < i for gap in found) for i in (0, 1))
     return Verdict(
         status_of(p_md >= MOST, rmse >= MOST),
         f"networks ahead of model-driven learning in P_md in {p_md:.0%} of the points, in RMSE in "
@@ -249,8 +247,7 @@ def generalise(fig5: Result) -> Verdict:
     def ahead_of(references: Sequence[At], least_weight: float) -> Gaps:
         """Matrices of both complexities, each with its reference."""
         pairs = [({**MATRIX, **s}, r) for s, r in zip(COMPLEXITIES, references, strict=True)]
-        found = [over_arrays(fig5.rows, *pair, least_weight) for pair in pairs]
-        return Gaps([gap for each in found for gap in each.points])
+        return Gaps(gap for p in pairs for gap in over_arrays(fig5.rows, *p, least_weight))
 
     words, numbers, shares = [], [], []
     networks = [{**NETWORKS, **complexity} for complexity in COMPLEXITIES]

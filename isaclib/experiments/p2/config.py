@@ -38,18 +38,10 @@ class Scenario(p1_config.Scenario):
         return element_positions(self.num_antennas, reference="center")
 
     def positions(self, impairment: Impairment | None = None, seed: int = 0) -> torch.Tensor:
-        """True element positions, their phase zero in the centre.
-
-        Args:
-            impairment: Which impaired array; the nominal one if not given.
-            seed: Seed of the run.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
+        """True element positions of the nominal array, or of an impaired one, likewise.
 
         Raises:
-            ValueError: The impairment has a reading that does not number elements from the centre,
-                as P2 does.
+            ValueError: The reading of the impairment does not number elements from the centre.
         """
         if impairment is None:
             return self.nominal_positions()
@@ -70,15 +62,10 @@ class Scenario(p1_config.Scenario):
 
 @dataclass(frozen=True)
 class MatrixTraining:
-    """How a steering matrix is trained, P2 Sec. V-A.
+    """How a steering matrix is trained, P2 Sec. V-A, from the true one and a perturbation.
 
-    Attributes:
-        grid_size: Number of grid angles N_grid.
-        steps: Training steps.
-        batch: Samples a step, of which half have a target.
-        learning_rate: Adam's step size.
-        reading: Of Eq. (13), see :func:`isaclib.receivers.softmax.softmax_angle`.
-        perturbation: What is added to the true matrix at the start.
+    Half of a batch has a target. ``reading`` is that of Eq. (13), see
+    :func:`isaclib.receivers.softmax.softmax_angle`.
     """
 
     grid_size: int = 500
@@ -91,16 +78,10 @@ class MatrixTraining:
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """How networks are trained, P2 Sec. IV-A.2 and V-A.
+    """How networks with so many hidden neurons are trained, P2 Sec. IV-A.2 and V-A.
 
-    Attributes:
-        width: Hidden neurons N.
-        steps: Steps of each of the two training steps.
-        batch: Samples a step.
-        learning_rate: Adam's step size.
-        indicator: Of Eq. (11), see
-            :class:`isaclib.systems.sector_networks.training.SectorPlan`.
-        angle_unit: Unit of the angle in the mean squared error.
+    ``steps`` are those of each of the two training steps. For the readings of Eq. (11) and of the
+    angle loss see :class:`isaclib.systems.sector_networks.training.SectorPlan`.
     """
 
     width: int = 1024
@@ -113,13 +94,7 @@ class NetworkTraining:
 
 @dataclass(frozen=True)
 class Config:
-    """What the configurations of all figures have in common.
-
-    Attributes:
-        scenario: Array, sectors and SNRs.
-        test: Sample counts.
-        grid_size: Grid angles of the baseline's beams.
-    """
+    """What all figures have in common; ``grid_size`` is that of the baseline's beams."""
 
     scenario: Scenario = Scenario()
     test: Test = Test()
@@ -128,16 +103,10 @@ class Config:
 
 @dataclass(frozen=True)
 class IdealConfig(Config):
-    """Configuration of Fig. 3.
+    """Configuration of Fig. 3; the first of each reading is the figure's own.
 
-    Attributes:
-        radar_weights: Hyper-parameters omega_r, and trade-off parameters rho.
-        matrix: Training of the steering matrix.
-        networks: Training of the networks.
-        readings: Of Eq. (13), the figure's own first; a steering matrix is trained for each.
-        indicators: Of Eq. (11), the figure's own first.
-        angle_units: Of the networks' angle loss, the figure's own first.
-        few_radar_weights: Fewer omega_r, for readings of the networks that are not the figure's.
+    A steering matrix is trained in each reading of Eq. (13), and networks for fewer omega_r in each
+    other reading of Eq. (11) and of the unit of the angle loss.
     """
 
     radar_weights: tuple[float, ...] = RADAR_WEIGHTS
@@ -161,11 +130,10 @@ class IdealConfig(Config):
 
 @dataclass(frozen=True)
 class ArraysConfig(Config):
-    """What the configurations of figures with spacing errors have in common.
+    """What the figures with spacing errors have in common.
 
     Attributes:
-        unseen_sector_deg: Target sector of Fig. 5, twice as wide as any that is trained on
-            [degrees].
+        unseen_sector_deg: Target sector of Fig. 5, twice as wide as any that is trained on.
         std_wavelengths: Standard deviation of the spacings [wavelengths].
         baseline_draws: Arrays that the baseline is measured on.
         matrix_draws: Arrays that steering matrices are trained for, the first of the same.
@@ -180,23 +148,16 @@ class ArraysConfig(Config):
         """Target sectors, of which training meets the like of the first."""
         return {"seen": self.scenario.target_sector_deg, "unseen": self.unseen_sector_deg}
 
-    def impairments(self, model: SpacingReading, draws: int) -> list[Impairment]:
+    def arrays(self, model: SpacingReading, draws: int) -> list[Impairment]:
         """The first arrays under a reading of the spacing errors."""
         return [Impairment(model, self.std_wavelengths, draw) for draw in range(draws)]
 
 
 @dataclass(frozen=True)
 class ImpairedConfig(ArraysConfig):
-    """Configuration of Fig. 4, and of Fig. 5, which shows the same systems elsewhere.
+    """Configuration of Figs. 4 and 5, which show the same systems.
 
-    Attributes:
-        radar_weights: Hyper-parameters omega_r, and trade-off parameters rho.
-        rhos: Trade-off parameters rho of the baseline.
-        unlimited: Training of the steering matrix and of the networks without a limit on their
-            complexity.
-        limited: The same with one.
-        model: Reading of the spacing errors. P2 draws K-1 of them: distances between neighbours.
-        network_draws: Arrays that networks are trained for, the first of the same.
+    ``model`` is the reading of the spacing errors: P2 draws K-1 distances between neighbours.
     """
 
     radar_weights: tuple[float, ...] = RADAR_WEIGHTS
@@ -210,7 +171,7 @@ class ImpairedConfig(ArraysConfig):
     network_draws: int = 1
 
     def trainings(self) -> dict[str, tuple[MatrixTraining, NetworkTraining]]:
-        """Trainings of steering matrix and networks by their complexity."""
+        """Trainings of steering matrix and networks by the limit on their complexity."""
         return {"unlimited": self.unlimited, "limited": self.limited}
 
 
@@ -218,10 +179,7 @@ class ImpairedConfig(ArraysConfig):
 class ReadingsConfig(ArraysConfig):
     """Configuration of the comparison of the readings of the spacing errors.
 
-    Attributes:
-        models: Readings of the spacing errors: the text's, and the one that putting :math:`d_k`
-            into the printed steering vector gives.
-        matrix: Training of the steering matrices.
+    They are the text's, and what putting :math:`d_k` into the printed steering vector gives.
     """
 
     models: tuple[SpacingReading, ...] = ("cumulative", "per_element_centered")

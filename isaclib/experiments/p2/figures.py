@@ -6,13 +6,13 @@ trained in the first, and the beamformer goes on without it in the second.
 """
 
 import statistics
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from isaclib.experiments.engine.panels import Band, Drawing, Layer, Line, Notes, Panel
+from isaclib.experiments.engine.panels import Band, Drawing, Layer, Line, Notes, Panel, Ranges
 from isaclib.experiments.engine.rows import FigureSpec, Row
 from isaclib.experiments.engine.tables import Table
 from isaclib.experiments.engine.tasks import At
@@ -138,7 +138,7 @@ def impaired_systems(c: ImpairedConfig, seed: int) -> Systems:
     """Baselines and, in either complexity, learners on arrays with spacing errors."""
 
     def settings(draws: int) -> Iterator[tuple[int, Setting]]:
-        for array, impairment in enumerate(c.impairments(c.model, draws)):
+        for array, impairment in enumerate(c.arrays(c.model, draws)):
             yield array, Setting(c.scenario, seed, impairment)
 
     at: At
@@ -224,51 +224,15 @@ def readings_systems(c: ReadingsConfig, seed: int) -> Systems:
     """Baselines and steering matrices for each reading of the spacing errors."""
     at: At
     for model in c.models:
-        for array, impairment in enumerate(c.impairments(model, c.baseline_draws)):
+        for array, impairment in enumerate(c.arrays(model, c.baseline_draws)):
             setting = Setting(c.scenario, seed, impairment)
             for spacings, known in KNOWN.items():
                 at = {"system": "baseline", "spacings": spacings, "model": model, "array": array}
                 yield at, LeastSquares(setting, known, c.grid_size), (1.0,)
-        for array, impairment in enumerate(c.impairments(model, c.matrix_draws)):
+        for array, impairment in enumerate(c.arrays(model, c.matrix_draws)):
             setting = Setting(c.scenario, seed, impairment)
             at = {"system": "model-driven", "model": model, "array": array}
             yield at, TrainMatrix(setting, c.matrix), (1.0,)
-
-
-@dataclass(frozen=True)
-class OverArrays:
-    """Values over arrays at several places: median and range, or each as a marker.
-
-    Attributes:
-        where: Coordinates of its rows.
-        places: Further coordinates at each place, from left to right.
-        label: Entry in the legend.
-        color: Name in :data:`isaclib.experiments.engine.plotting.COLORS`.
-        marker: Marker.
-        shift: How far it stands to the right of each place.
-        ranged: Whether there are enough arrays for a range.
-    """
-
-    where: At
-    places: Sequence[At]
-    label: str
-    color: str
-    marker: str
-    shift: float
-    ranged: bool = True
-
-    def draw(self, axes: "Axes", rows: Table, x: str, y: str) -> None:
-        """Draw it."""
-        from isaclib.experiments.engine.plotting import COLORS, plot_ranges
-
-        at = [index + self.shift for index in range(len(self.places))]
-        columns = [rows.where(**self.where, **place)[y].values for place in self.places]
-        look: dict[str, Any] = {"marker": self.marker, "color": COLORS[self.color]}
-        if self.ranged:
-            plot_ranges(axes, at, columns, average=statistics.median, label=self.label, **look)
-        else:
-            (points, *_) = axes.plot(at, columns, linestyle="None", ms=4, **look)
-            points.set_label(self.label)
 
 
 def readings_panels(c: ReadingsConfig) -> list[Panel]:
@@ -286,10 +250,11 @@ def readings_panels(c: ReadingsConfig) -> list[Panel]:
     matrix, arrays = {"system": "model-driven"}, f"({c.baseline_draws} arrays)"
     few = f"{matrix_label(c.matrix)} ({c.matrix_draws} arrays)"
     assumes = rf"baseline, assumes $\lambda/2$ {arrays}"
+    middle = statistics.median
     layers = [
-        OverArrays(known, places, f"baseline, spacings known {arrays}", "black", "o", -0.2),
-        OverArrays(unknown, places, assumes, "purple", "s", 0.0),
-        OverArrays(matrix, places, few, "blue", "^", 0.2, ranged=False),
+        Ranges(known, f"baseline, spacings known {arrays}", "black", "o", -0.2, middle, places),
+        Ranges(unknown, assumes, "purple", "s", 0.0, middle, places),
+        Ranges(matrix, few, "blue", "^", 0.2, None, places),
     ]
     return [
         Panel("model", y, layers, xlabel="", yscale="plain", finish=finish)

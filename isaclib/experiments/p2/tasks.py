@@ -4,7 +4,7 @@ P2 trains for all sectors at once, so a system is measured for any target sector
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +20,6 @@ from isaclib.signal.modulation import qam
 from isaclib.systems.sector_networks.model import (
     SectorAutoencoder,
     SectorTransceiver,
-    Step,
     seeded_sector_autoencoder,
 )
 from isaclib.systems.sector_networks.training import SectorPlan, train_sector_autoencoder
@@ -38,16 +37,16 @@ from isaclib.systems.transceiver import (
     operating_point,
 )
 
+Shares = tuple[float, ...]
+"""Trade-off parameters: rho of the baseline, omega_r of a steering matrix."""
+
+Transceivers = Iterator[tuple[At, Transceiver]]
+"""A system at each of its trade-off parameters, with their coordinate."""
+
 
 @dataclass(frozen=True)
 class Setting:
-    """Where systems are trained and measured.
-
-    Attributes:
-        scenario: Channels, SNRs and sectors.
-        seed: Seed of initial parameters, samples and array.
-        impairment: Which impaired array; the nominal one if not given.
-    """
+    """A scenario, the seed of parameters, samples and arrays, and which array; None is nominal."""
 
     scenario: Scenario
     seed: int
@@ -60,22 +59,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """The baseline of P2 Sec. III.
-
-    Attributes:
-        setting: Where it is.
-        known: Whether it knows the true positions, or assumes the nominal ones.
-        grid_size: Grid angles of its beams.
-    """
+    """The baseline of P2 Sec. III, which knows the true positions or assumes the nominal ones."""
 
     setting: Setting
     known: bool
     grid_size: int
 
-    def transceivers(
-        self, scenario: Scenario, shares: Sequence[float], work: Work
-    ) -> Iterator[tuple[At, Transceiver]]:
-        """It at each of its trade-off parameters rho."""
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
+        """It at each rho."""
         assumed = self.setting.positions() if self.known else scenario.nominal_positions()
         symbols = qam(scenario.order).to(work.device)
         for rho in shares:
@@ -113,10 +104,8 @@ class TrainMatrix(Task):
         )
         return Outcome(tensors=model.state_dict())
 
-    def transceivers(
-        self, scenario: Scenario, shares: Sequence[float], work: Work
-    ) -> Iterator[tuple[At, Transceiver]]:
-        """The trained matrix at each of its trade-off parameters omega_r, which are rho."""
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
+        """The trained matrix at each omega_r, which is its rho."""
         model, symbols = self.untrained(), qam(scenario.order).to(work.device)
         load_parameters(model, work.outcome(self).tensors)
         sectors = (scenario.target_sector, scenario.receiver_sector)
@@ -127,24 +116,15 @@ class TrainMatrix(Task):
 
 @dataclass(frozen=True)
 class TrainNetworks(Task):
-    """Train networks in one of P2's two steps; the outcome's tensors are their parameters.
+    """Train networks for one omega_r; the outcome's tensors are their parameters.
 
-    Attributes:
-        setting: Where they are.
-        training: Width, lengths and readings.
-        radar_weight: Hyper-parameter omega_r.
-        start: Networks after the first step, to train in the second; the first one if not given.
+    There are two training steps: the second starts with networks that have been through the first.
     """
 
     setting: Setting
     training: NetworkTraining
     radar_weight: float
     start: "TrainNetworks | None" = None
-
-    @property
-    def step(self) -> Step:
-        """Which of the steps."""
-        return "angle" if self.start else "detection"
 
     def model(self, before: "TrainNetworks | None", work: Work) -> SectorAutoencoder:
         """Networks as a step left them, or untrained."""
@@ -166,13 +146,11 @@ class TrainNetworks(Task):
             work.directory,
             seed=setting.seed,
             device=work.device,
-            steps=(self.step,),
+            steps=("angle" if self.start else "detection",),
         )
         return Outcome(tensors=model.state_dict())
 
-    def transceivers(
-        self, scenario: Scenario, shares: Sequence[float], work: Work
-    ) -> Iterator[tuple[At, Transceiver]]:
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
         """The trained networks, which were trained for one omega_r."""
         model = self.model(self, work)
         yield {}, SectorTransceiver(model, scenario.target_sector, scenario.receiver_sector)
@@ -183,22 +161,14 @@ System = LeastSquares | TrainMatrix | TrainNetworks
 
 @dataclass(frozen=True)
 class Measure(Task):
-    """Measure a system at all its trade-off parameters.
-
-    Attributes:
-        system: Which.
-        sector_deg: Where the target can be [degrees].
-        test: Sample counts.
-        shares: Trade-off parameters, the points' coordinate ``rho`` of the baseline, ``omega_r`` of
-            a steering matrix; networks have one of their own.
-    """
+    """Measure a system for targets in a sector, at its trade-off parameters if it has several."""
 
     coordinates = ("rho", "omega_r")
 
     system: System
     sector_deg: SectorDeg
     test: Test
-    shares: tuple[float, ...] = ()
+    shares: Shares = ()
 
     def run(self, work: Work) -> Outcome:
         """Measure."""
