@@ -48,6 +48,7 @@ class Line:
         marker: Marker of the points.
         line: Line style, ``""`` for none.
         filled: Whether the markers are filled.
+        alpha: Opacity, where it is no mean.
         over: Coordinate, such as an array, over whose values the curve is a mean, with bars from
             the smallest to the largest. It ends with the shortest, and is the only one if it is.
         optional: Whether it is left out where there are no such rows.
@@ -59,6 +60,7 @@ class Line:
     marker: str = "o"
     line: str = "-"
     filled: bool = True
+    alpha: float = 1.0
     over: str = ""
     optional: bool = False
 
@@ -87,6 +89,7 @@ class Line:
                 marker=self.marker,
                 line=self.line,
                 filled=self.filled,
+                alpha=self.alpha,
             )
             return
         mean, low, high = plotting.spread(curves, y)
@@ -217,7 +220,8 @@ class Ranges:
         color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the averages.
         shift: How far it stands to the right of the categories.
-        average: Which average.
+        average: Which average; None shows each row as a marker, where they are few.
+        places: Further coordinates at each category, in the place of a value of x.
     """
 
     where: At
@@ -225,16 +229,25 @@ class Ranges:
     color: str
     marker: str = "o"
     shift: float = 0.0
-    average: Callable[[Sequence[float]], float] = statistics.fmean
+    average: Callable[[Sequence[float]], float] | None = statistics.fmean
+    places: Sequence[At] = ()
 
     def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
         """Draw it."""
         from isaclib.experiments.engine.plotting import COLORS, plot_ranges
 
-        columns = [part[y].values for part in rows.where(**self.where).split(x).values()]
+        own = rows.where(**self.where)
+        parts = [own.where(**at) for at in self.places] or list(own.split(x).values())
+        columns = [part[y].values for part in parts]
         places = [index + self.shift for index in range(len(columns))]
         look: dict[str, Any] = {"color": COLORS[self.color], "marker": self.marker}
-        plot_ranges(axes, places, columns, average=self.average, label=self.label, **look)
+        if self.average:
+            plot_ranges(axes, places, columns, average=self.average, label=self.label, **look)
+            return
+        for index in range(max(map(len, columns))):
+            few = [(at, c[index]) for at, c in zip(places, columns, strict=True) if index < len(c)]
+            label = None if index else self.label
+            axes.plot(*zip(*few, strict=True), linestyle="none", ms=4, label=label, **look)
 
 
 @dataclass(frozen=True)
@@ -304,7 +317,7 @@ class Panel:
         axes.set_ylabel(LABELS.get(self.y, self.y) if self.ylabel is None else self.ylabel)
         axes.set_title(self.title)
         if self.legend:
-            axes.legend(loc=self.legend)
+            axes.legend(loc=self.legend)  # type: ignore[call-overload]  # any of its places
         plain_log_scale(axes, x=self.xscale == "plain", y=self.yscale == "plain")
 
 

@@ -27,7 +27,6 @@ from isaclib.experiments.limits.tasks import (
     measure_map_beam_limit,
 )
 from isaclib.experiments.p1.config import Scenario as P1Scenario
-from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.experiments.p3.scenario import Scenario as P3Scenario
 from isaclib.experiments.series.assembly import (
     finished,
@@ -47,6 +46,9 @@ from isaclib.signal.spacings import spacing_positions
 
 FRONT = "front"
 """Name of the series of the best beams, before the index of the array."""
+
+UNSEEN = "/unseen"
+"""End of the names of the series for P2's unseen sector."""
 
 FRONT_COLUMNS = ("ser", "p_md_search", "floor", "floor_known", "reached", "starts")
 

@@ -1,6 +1,6 @@
 r"""Two-step training of P2's networks: losses of Eqs. (11) and (12), Lightning module, schedule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -199,6 +199,7 @@ def train_sector_autoencoder(
     seed: int,
     device: str = "cpu",
     progress: bool = False,
+    steps: Sequence[Step] = STEPS,
     after_step: Callable[[str], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
@@ -212,6 +213,7 @@ def train_sector_autoencoder(
         seed: Seed of the training samples.
         device: ``"cpu"`` or ``"cuda"``.
         progress: Whether to show a progress bar.
+        steps: Which of the steps, in order.
         after_step: Called at the end of each step, also of one that an earlier call finished.
 
     Raises:
@@ -219,7 +221,7 @@ def train_sector_autoencoder(
     """
     stages: dict[str, StepTraining] = {
         step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
-        for step in STEPS
+        for step in steps
     }
     schedule = Schedule(plan.steps, progress=progress)
     train_stages(stages, schedule, directory, device=device, after=after_step)
