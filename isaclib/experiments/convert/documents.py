@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +34,8 @@ OLD = 1
 """Schema that is converted."""
 
 Tensors = Mapping[str, "torch.Tensor"]
+Each = range | tuple[Scalar, ...]
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Names(Protocol):
     PARAMETERS: Mapping[str, str]
     """What parameters of series are called now, where they were not called so."""
 
-    def coordinates(self, figure: str, name: str, config: Any) -> Mapping[str, Scalar | range]:
-        """Coordinates that a series' name stands for; a range numbers its points."""
+    def coordinates(self, figure: str, name: str, config: Any) -> Mapping[str, Scalar | Each]:
+        """Coordinates that a series' name stands for, some with a value for each of its points."""
 
     def tensors(
         self, row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors
@@ -74,8 +76,13 @@ class Names(Protocol):
         """Tensors of the task of a row of what was trained, as it gives them now."""
 
 
-def convert(spec: FigureSpec[Any], names: Names, directory: Folder = None) -> Path:
-    """Convert a stored result in its place; its old tensors' file is removed.
+def convert(
+    spec: FigureSpec[Any],
+    names: Names,
+    directory: Folder = None,
+    prepare: Callable[[Document, Folder], Document] = lambda document, _: document,
+) -> Path:
+    """Convert a stored result in its place, once prepared; its old tensors' file is removed.
 
     Raises:
         ResultError: It is missing, broken, or of another schema.
@@ -84,7 +91,8 @@ def convert(spec: FigureSpec[Any], names: Names, directory: Folder = None) -> Pa
     path = result_path(spec.id, directory)
     document = _read(path)
     try:
-        result, tensors = _converted(spec, names, document, path.parent)
+        new = prepare(document, directory)
+        result, tensors = _converted(spec, names, new, path.parent)
     except (KeyError, IndexError) as error:
         reason = error.args[0] if error.args else error
         raise ValueError(f"{path}: its series are not those of {spec.id} now: {reason}") from error
@@ -109,7 +117,7 @@ def _converted(
     for curve in itertools.chain.from_iterable(map(split, curves.values())):
         named = names.coordinates(spec.id, curve.name, config)
         for index, (parameters, values) in enumerate(curve.points(spec.units)):
-            at = {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
+            at = {k: v[index] if isinstance(v, range | tuple) else v for k, v in named.items()}
             at |= {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
             points.append((at, values))
     rows = list(spec.rows(config, source["seed"]))
@@ -181,7 +189,8 @@ def _value(column: Mapping[str, Any], index: int) -> Estimate | float:
     value, low, high = (
         _defined((column[name] or {index: None})[index]) for name in ("values", "low", "high")
     )
-    return Estimate(value, low, high, column["count"][index]) if column["count"] else value
+    count = (column["count"] or {index: 0})[index]
+    return Estimate(value, low, high, count) if column["low"] else value
 
 
 def _defined(value: float | None) -> float:
