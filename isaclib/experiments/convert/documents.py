@@ -64,8 +64,13 @@ class Names(Protocol):
     PARAMETERS: Mapping[str, str]
     """What parameters of series are called now, where they were not called so."""
 
-    def coordinates(self, figure: str, name: str, config: Any) -> Mapping[str, Scalar | range]:
-        """Coordinates that a series' name stands for; a range numbers its points."""
+    def coordinates(
+        self, figure: str, name: str, config: Any
+    ) -> Mapping[str, Scalar | range | None]:
+        """Coordinates that a series' name stands for.
+
+        A range numbers its points; None leaves out a parameter that means nothing there.
+        """
 
     def tensors(
         self, row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors
@@ -107,9 +112,9 @@ def _converted(
     for curve in curves.values():
         named = names.coordinates(spec.id, curve.name, config)
         for index, (parameters, values) in enumerate(curve.points(spec.units)):
-            at = {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
-            at |= {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
-            points.append((at, values))
+            at: dict[str, Any] = {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
+            at |= {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
+            points.append(({k: v for k, v in at.items() if v is not None}, values))
     rows = list(spec.rows(config, source["seed"]))
     trained = list(spec.trained(config, source["seed"]))
     stored: dict[str, torch.Tensor] = {}

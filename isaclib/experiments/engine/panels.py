@@ -304,7 +304,7 @@ class Panel:
         axes.set_ylabel(LABELS.get(self.y, self.y) if self.ylabel is None else self.ylabel)
         axes.set_title(self.title)
         if self.legend:
-            axes.legend(loc=self.legend)
+            axes.legend(loc=self.legend)  # type: ignore[call-overload]  # any of its places
         plain_log_scale(axes, x=self.xscale == "plain", y=self.yscale == "plain")
 
 
