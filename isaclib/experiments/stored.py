@@ -7,7 +7,7 @@ from typing import Any
 from isaclib.experiments.engine import results
 from isaclib.experiments.engine.results import Folder
 
-SERIES = ("p1-fig", "p1-m", "p1-p", "p1-s", "p4-")
+SERIES = ("p4-",)
 """Beginnings of the figures whose results are still named series."""
 
 

@@ -67,8 +67,13 @@ class Names(Protocol):
     PARAMETERS: Mapping[str, str]
     """What parameters of series are called now, where they were not called so."""
 
-    def coordinates(self, figure: str, name: str, config: Any) -> Mapping[str, Scalar | Each]:
-        """Coordinates that a series' name stands for, some with a value for each of its points."""
+    def coordinates(
+        self, figure: str, name: str, config: Any
+    ) -> Mapping[str, Scalar | Each | None]:
+        """Coordinates that a series' name stands for.
+
+        Some have a value for each of its points; None leaves out what means nothing there.
+        """
 
     def tensors(
         self, row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors
@@ -117,9 +122,9 @@ def _converted(
     for curve in itertools.chain.from_iterable(map(split, curves.values())):
         named = names.coordinates(spec.id, curve.name, config)
         for index, (parameters, values) in enumerate(curve.points(spec.units)):
-            at = {k: v[index] if isinstance(v, range | tuple) else v for k, v in named.items()}
-            at |= {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
-            points.append((at, values))
+            at: dict[str, Any] = {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
+            at |= {k: v[index] if isinstance(v, range | tuple) else v for k, v in named.items()}
+            points.append(({k: v for k, v in at.items() if v is not None}, values))
     rows = list(spec.rows(config, source["seed"]))
     trained = list(spec.trained(config, source["seed"]))
     stored: dict[str, torch.Tensor] = {}
