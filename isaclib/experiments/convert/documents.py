@@ -160,10 +160,10 @@ def _matched(
     rows: Sequence[Row], points: Sequence[tuple[dict[str, Any], dict[str, Estimate | float]]]
 ) -> Iterator[tuple[Mapping[str, Scalar], Point, str | None]]:
     """The points in the order of the rows whose coordinates they have, and as those have them."""
-    kinds = {frozenset(row.at): tuple(row.at) for row in rows}.values()
-    places: dict[Any, list[Point]] = {tuple(row.at.items()): [] for row in rows}
+    kinds = {frozenset(row.at) for row in rows}
+    places: dict[Any, list[Point]] = {frozenset(row.at.items()): [] for row in rows}
     for at, values in points:
-        own = [tuple((n, at[n]) for n in names) for names in kinds if all(n in at for n in names)]
+        own = [frozenset((n, at[n]) for n in names) for names in kinds if names <= at.keys()]
         own = sorted((place for place in own if place in places), key=len)
         if not own:
             raise ValueError(f"no row of this figure has the coordinates {at}")
@@ -172,7 +172,7 @@ def _matched(
         if repr(point) not in map(repr, found):  # several series may have had it
             found.append(point)
     for row in rows:
-        found = places[tuple(row.at.items())]
+        found = places[frozenset(row.at.items())]
         for point in found:
             yield row.at, point, key_of(row.task)
 
