@@ -8,7 +8,7 @@ import pytest
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.limits.distances import scenes
+from isaclib.experiments.limits.distances import distances
 from isaclib.experiments.stored import load_result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,7 +134,7 @@ LIMIT_ROWS = {
 @pytest.mark.parametrize("row", LIMIT_ROWS)
 def test_limit_rows(row):
     index, name = LIMIT_ROWS[row]
-    scene = scenes(lambda figure: load_result(figure, RESULTS))[index]
+    scene = distances(lambda figure: load_result(figure, RESULTS))[index]
     shown = [value for column in numbers(row) for value in column]
     points = (scene.start, scene.systems[name], scene.limit)
     for value, point in zip(shown, points, strict=True):

@@ -152,7 +152,7 @@ def p1_panels(c: P1Limits) -> list[Panel]:
 
 def p2_panels(c: P2Limits) -> list[Panel]:
     """Limits of P2 Fig. 4, for the first array."""
-    place = {"array": 0, "sector": "seen"}
+    place: At = {"array": 0, "sector": "seen"}
     known, unknown, matrix, networks = (
         {"system": system, name: value, **place}
         for system, name, value in (
@@ -179,8 +179,8 @@ def p3_panels(c: P3Limits) -> list[Panel]:
         "SL": ("SL, all iterations", "blue", "o"),
         "SL+UL": ("SSL", "green", "^"),
     }
-    place = {"array": 0}
-    joint = {**place, "figure": "p3-fig5"}
+    place: At = {"array": 0}
+    joint: At = {**place, "figure": "p3-fig5"}
     systems = [System({"system": name, **joint}, *look) for name, look in looks.items()]
     return panels(systems, place, "position")
 
