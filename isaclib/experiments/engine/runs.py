@@ -168,7 +168,8 @@ def run(request: Request, sweep: Sweep) -> Path:
             _take_stored(request, cache, tasks)
         before = {key: record for key, task in tasks.items() if (record := cache.read(task))}
         _tell_resumed(request, tasks, before)
-        records = sweep.run(tasks.values(), cache)
+        rows = (*request.rows(), *request.trained())
+        records = sweep.run([row.task for row in rows], cache)
         earlier_s = sum(record.elapsed_s or 0.0 for record in before.values())
         wall_time_s = time.perf_counter() - started + earlier_s
         return _publish(request, records, wall_time_s)

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -216,3 +216,16 @@ def graph(tasks: Iterable[Task]) -> dict[str, Task]:
     for task in tasks:
         add(task, 0)
     return {key: found[key] for key in sorted(found, key=lambda key: -heights[key])}
+
+
+def unfinished(tasks: Iterable[Task], finished: Container[str]) -> set[str]:
+    """Keys of what has to be run for some tasks: nothing that finished ones alone have needed."""
+    found: set[str] = set()
+    left = list(tasks)
+    while left:
+        task = left.pop()
+        key = key_of(task)
+        if key not in found and key not in finished:
+            found.add(key)
+            left += held_by(task)
+    return found
