@@ -166,7 +166,7 @@ def _matched(
     for row in rows:
         found = places[tuple(row.at.items())]
         for point in found:
-            yield row.at, point, key_of(row.task) if len(found) == 1 else None
+            yield row.at, point, key_of(row.task)
 
 
 def _provenance(source: Mapping[str, Any]) -> Provenance:

@@ -88,9 +88,14 @@ class Work(Protocol):
 
 
 class Task:
-    """A piece of work; subclasses are frozen dataclasses at the top of a module."""
+    """A piece of work; subclasses are frozen dataclasses at the top of a module.
+
+    One that gives several points names their ``coordinates``, so that other figures can take them
+    from a stored result.
+    """
 
     version: ClassVar[int] = 1
+    coordinates: ClassVar[tuple[str, ...]] = ()
 
     def run(self, work: Work) -> Outcome:
         """Compute the outcome; what it reports to :mod:`isaclib._progress` moves the display."""
