@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -104,7 +105,8 @@ def _converted(
         for series in document["series"]
     }
     points = []
-    for curve in curves.values():
+    split = getattr(names, "split", lambda curve: [curve])
+    for curve in itertools.chain.from_iterable(map(split, curves.values())):
         named = names.coordinates(spec.id, curve.name, config)
         for index, (parameters, values) in enumerate(curve.points(spec.units)):
             at = {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
@@ -153,7 +155,9 @@ def _matched(
         if not own:
             raise ValueError(f"no row of this figure has the coordinates {at}")
         beyond = {name: value for name, value in at.items() if name not in dict(own[-1])}
-        places[own[-1]].append(Point(values, beyond))
+        point, found = Point(values, beyond), places[own[-1]]
+        if repr(point) not in map(repr, found):  # several series may have had it
+            found.append(point)
     for row in rows:
         found = places[tuple(row.at.items())]
         for point in found:

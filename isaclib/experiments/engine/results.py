@@ -125,7 +125,11 @@ class Result:
 
     def _point(self, index: int, coordinates: Sequence[str]) -> Point:
         quantities, at = self.rows.quantities.items(), self.rows.coordinates
-        known = [(n, q) for n, q in quantities if q.count is None or q.count[index] is not None]
+        known = [
+            (name, q)
+            for name, q in quantities
+            if (q.count[index] is not None if q.count else not math.isnan(q.values[index]))
+        ]
         return Point(
             {n: q.values[index] if q.low is None else q.estimate(index) for n, q in known},
             {n: v for n in coordinates if n in at and (v := at[n][index]) is not None},

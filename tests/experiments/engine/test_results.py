@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stored_results import (
     FIGURE,
     P_D,
+    SER,
     SOURCE,
     a_result,
     a_table,
@@ -137,6 +138,13 @@ def test_a_task_that_gave_several_points_has_them_at_its_own_coordinates():
     assert [(p.at, p.values) for p in found] == [({"x": 0}, {"y": 0.0}), ({"x": 1}, {"y": 1.0})]
     # What the coordinates do not tell apart is not taken for the same.
     assert points([0.0, 1.0, 2.0, 1.0]) == {}
+
+
+def test_a_task_did_not_measure_what_only_other_rows_have():
+    quantities = {"ser": SER, "images": Quantity([math.nan, 4.0])}
+    result = a_result(rows=a_table(quantities=quantities))
+    (point,) = result.outcomes({"0" * 16: Square(2)}, measured=True)["0" * 16].points
+    assert point.values == {"ser": 0.5}
 
 
 # Nothing invalid is written, and nothing invalid is read
