@@ -316,11 +316,12 @@ def _read(path: Path, figure: str) -> Result:
     return result
 
 
-def load_tensors(path: Path, sha256: str, command: str = "") -> dict[str, torch.Tensor]:
+def load_tensors(path: Path, sha256: str | None, command: str = "") -> dict[str, torch.Tensor]:
     """Read tensors from a safetensors file, onto the CPU.
 
     Raises:
-        ResultError: The file is missing, is not a whole safetensors file, or has another SHA-256.
+        ResultError: The file is missing, is not a whole safetensors file, or has another SHA-256
+            than that given.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
