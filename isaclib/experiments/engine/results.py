@@ -279,7 +279,7 @@ def _read(path: Path, figure: str) -> Result:
     return result
 
 
-def load_tensors(path: Path, sha256: str, command: str = "") -> dict[str, torch.Tensor]:
+def load_tensors(path: Path, sha256: str | None, command: str = "") -> dict[str, torch.Tensor]:
     """Read tensors from a safetensors file, onto the CPU; ResultError if it is not that file."""
     from safetensors import SafetensorError
     from safetensors.torch import load
