@@ -38,13 +38,22 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
+class Selected:
+    """What most layers have: which rows, by their coordinates; an entry in the legend; a color.
+
+    Colors are named in :data:`.plotting.COLORS`.
+    """
+
+    where: At
+    label: str | None = None
+    color: str = "blue"
+
+
+@dataclass(frozen=True)
+class Line(Selected):
     """A curve with the intervals of its points, or with its range over another coordinate.
 
     Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the points.
         line: Line style, ``""`` for none.
         filled: Whether the markers are filled.
@@ -54,9 +63,6 @@ class Line:
         optional: Whether it is left out where there are no such rows.
     """
 
-    where: At
-    label: str | None = None
-    color: str = "blue"
     marker: str = "o"
     line: str = "-"
     filled: bool = True
@@ -76,46 +82,31 @@ class Line:
             raise
         curves = list(rows.split(self.over).values()) if self.over else [rows]
         common = range(min(map(len, curves)))
-        curves = [curve.take(common) for curve in curves]
-        color = plotting.COLORS[self.color]
-        if len(curves) == 1:
-            plotting.plot_points(
-                axes,
-                curves[0],
-                x,
-                y,
-                label=self.label,
-                color=color,
-                marker=self.marker,
-                line=self.line,
-                filled=self.filled,
-                alpha=self.alpha,
-            )
+        first, *others = (curve.take(common) for curve in curves)
+        look: dict[str, Any] = {
+            "label": self.label,
+            "color": plotting.COLORS[self.color],
+            "marker": self.marker,
+        }
+        if not others:
+            look |= {"line": self.line, "filled": self.filled, "alpha": self.alpha}
+            plotting.plot_points(axes, first, x, y, **look)
             return
-        mean, low, high = plotting.spread(curves, y)
+        mean, low, high = plotting.spread([first, *others], y)
         bars = [
             [m - value for m, value in zip(mean, low, strict=True)],
             [value - m for m, value in zip(mean, high, strict=True)],
         ]
-        look: dict[str, Any] = {"label": self.label, "color": color, "marker": self.marker}
-        axes.errorbar(curves[0][x].values, mean, yerr=bars, elinewidth=1, **look)
+        axes.errorbar(first[x].values, mean, yerr=bars, elinewidth=1, **look)
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Selected):
     """A horizontal line at the mean of some rows, such as a baseline over all arrays.
 
-    Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
-        line: Line style.
-        width: Its width.
-        band: Whether to shade the range of the rows.
+    ``line`` and ``width`` are its style; a ``band`` shades the range of the rows.
     """
 
-    where: At
-    label: str | None = None
     color: str = "gray"
     line: str = "--"
     width: float | None = None
@@ -134,22 +125,16 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Front:
+class Front(Selected):
     """The points of a sweep that no other beats in both x and y, the others faintly.
 
     Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the front.
         over: Coordinate, such as an array, of which only the first value is drawn like this, and
             the others as faint lines.
         larger_is_better: Whether y is a benefit and not a cost.
     """
 
-    where: At
-    label: str
-    color: str
     marker: str = ""
     over: str = ""
     larger_is_better: bool = False
@@ -161,6 +146,7 @@ class Front:
 
         rows = rows.where(**self.where)
         color = plotting.COLORS[self.color]
+        look: dict[str, Any] = {"color": color, "marker": self.marker, "label": self.label}
         for index, curve in enumerate(rows.split(self.over).values() if self.over else [rows]):
             sign = -1 if self.larger_is_better else 1
             front = curve.take(pareto_front(curve[x].values, [sign * v for v in curve[y].values]))
@@ -169,28 +155,16 @@ class Front:
                 axes.plot(*places, linewidth=1, color=color, alpha=0.25)
                 continue
             axes.plot(curve[x].values, curve[y].values, ".", color=color, alpha=0.15)
-            plotting.plot_points(
-                axes, front, x, y, color=color, marker=self.marker, label=self.label
-            )
+            plotting.plot_points(axes, front, x, y, **look)
 
 
 @dataclass(frozen=True)
-class Band:
-    """The range of a quantity over arrays or trainings, shaded, and its mean as a line.
+class Band(Selected):
+    """The range of a quantity ``over`` arrays or trainings, shaded, and its mean as a line.
 
-    Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
-        over: Coordinate over whose values it is.
-        first: Whether the line is the first of them, in the place of the mean.
-        alpha: Opacity of the shade.
-        edge: Width of its edge.
+    The line may be the ``first`` of them instead. The shade has an opacity and an edge of a width.
     """
 
-    where: At
-    label: str
-    color: str
     over: str = "array"
     first: bool = False
     alpha: float = 0.15
@@ -209,24 +183,18 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Ranges:
+class Ranges(Selected):
     """An average of the rows at each value of x as a marker, and their range as a bar.
 
     The values of x are categories, the first at 0, the second at 1 and so on.
 
     Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the averages.
         shift: How far it stands to the right of the categories.
         average: Which average; None shows each row as a marker, where they are few.
         places: Further coordinates at each category, in the place of a value of x.
     """
 
-    where: At
-    label: str
-    color: str
     marker: str = "o"
     shift: float = 0.0
     average: Callable[[Sequence[float]], float] | None = statistics.fmean
@@ -252,13 +220,9 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Notes:
-    """Names beside chosen points of a curve.
+    """Names beside points of a curve, by their values of the coordinate ``key``, if it has them.
 
-    Attributes:
-        where: Coordinates of its rows.
-        key: Coordinate by which points are chosen.
-        names: Name at each of its values; those that no row has are left out.
-        offset: Where a name stands from its point [points].
+    ``offset`` is where a name stands from its point [points].
     """
 
     where: At
@@ -268,10 +232,15 @@ class Notes:
 
     def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
         """Draw it."""
-        from isaclib.experiments.engine.plotting import annotate
+        from isaclib.experiments.engine.plotting import COLORS
 
         curve = rows.where(**self.where)
-        annotate(axes, curve, x, y, names=dict(self.names), key=self.key, offset=self.offset)
+        look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5}
+        for value, name in self.names.items():
+            if value in curve[self.key].values:
+                index = curve[self.key].values.index(value)
+                place = curve[x].values[index], curve[y].values[index]
+                axes.annotate(name, place, xytext=self.offset, color=COLORS["black"], **look)
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Result:
         return self.rows.where(**at)
 
     def tensors(self, **at: Scalar | None) -> dict[str, torch.Tensor]:
-        """What was trained for these coordinates, by name, on the CPU; KeyError if not one thing."""
+        """What was trained for these coordinates, by name, on the CPU; KeyError if not one."""
         if self.trained is None:
             raise KeyError(f"{self.figure} stores no trained tensors")
         keys = set(self.trained.where(**at).tasks)
