@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from isaclib.experiments.engine.results import load_result
+from isaclib.experiments.engine.tasks import key_of
+from isaclib.experiments.p2.figures import FIGURES
 
 ROOT = Path(__file__).parents[3]
 BEFORE = json.loads(gzip.decompress((ROOT / "tests/golden/p2_before.json.gz").read_bytes()))
@@ -76,6 +78,16 @@ def test_configuration_and_provenance_are_kept_and_the_conversion_named(figure):
     assert notes == document["provenance"]["notes"]
     for file, digest in document["provenance"]["weights"].items():
         assert f"{file} with SHA-256 {digest}" in converted
+
+
+@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.id)
+def test_what_is_stored_is_of_the_tasks_of_today(spec):
+    """So that a fresh clone goes on from it."""
+    result = load_result(spec.id, ROOT / "results")
+    config, seed = spec.config(result), result.provenance.seed
+    assert {key_of(row.task) for row in spec.rows(config, seed)} == set(result.rows.tasks)
+    trained = [key_of(row.task) for row in spec.trained(config, seed)]
+    assert trained == (result.trained.tasks if result.trained else [])
 
 
 @pytest.mark.parametrize("figure", ["p2-fig3", "p2-fig4"])
