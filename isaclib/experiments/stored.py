@@ -7,7 +7,7 @@ from typing import Any
 from isaclib.experiments.engine import results
 from isaclib.experiments.engine.results import Folder
 
-SERIES = ("p4-",)
+SERIES: tuple[str, ...] = ()
 """Beginnings of the figures whose results are still named series."""
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.limits.distances import scenes
+from isaclib.experiments.limits.distances import distances
+from isaclib.experiments.p4.figures import final_rows
 from isaclib.experiments.stored import load_result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,10 +114,9 @@ def test_p4_rows(row):
     result = load_result(figure, RESULTS)
     metrics = ["mse", "sensing", *(["animal"] if figure == "p4-fig6" else [])]
     for fading, shown in zip(("awgn", "rayleigh"), numbers(row), strict=True):
-        curve = result[fading]
-        at = curve[parameter].values.index(value)
+        row = final_rows(result, fading, repetition=0, **{parameter: value})
         for number, metric in zip(shown, metrics, strict=True):
-            assert_rounded(number, curve[metric].values[at])
+            assert_rounded(number, row[metric].value)
 
 
 LIMIT_ROWS = {
@@ -132,7 +132,7 @@ LIMIT_ROWS = {
 @pytest.mark.parametrize("row", LIMIT_ROWS)
 def test_limit_rows(row):
     index, name = LIMIT_ROWS[row]
-    scene = scenes(lambda figure: load_result(figure, RESULTS))[index]
+    scene = distances(lambda figure: load_result(figure, RESULTS))[index]
     shown = [value for column in numbers(row) for value in column]
     points = (scene.start, scene.systems[name], scene.limit)
     for value, point in zip(shown, points, strict=True):

@@ -168,9 +168,10 @@ def _matched(
         if not own:
             raise ValueError(f"no row of this figure has the coordinates {at}")
         beyond = {name: value for name, value in at.items() if name not in dict(own[-1])}
-        point, found = Point(values, beyond), places[own[-1]]
-        if repr(point) not in map(repr, found):  # several series may have had it
-            found.append(point)
+        found = places[own[-1]]
+        # Several series may have had it.
+        if not any(p.at == beyond and repr(p.values) == repr(values) for p in found):
+            found.append(Point(values, beyond))
     for row in rows:
         found = places[frozenset(row.at.items())]
         for point in found:

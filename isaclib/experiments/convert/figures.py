@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from isaclib.experiments.convert import limits, p1, p2, p3
+from isaclib.experiments.convert import limits, p1, p2, p3, p4
 from isaclib.experiments.convert.documents import Names, convert
 from isaclib.experiments.engine.results import Folder
 from isaclib.experiments.registry import figure
 
-NAMES: dict[str, Names] = {"p1": p1, "p2": p2, "p3": p3}
+NAMES: dict[str, Names] = {"p1": p1, "p2": p2, "p3": p3, "p4": p4}
 """Modules that know the names of a paper's series."""
 
 

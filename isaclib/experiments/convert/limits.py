@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from isaclib.experiments.convert import p2
 from isaclib.experiments.convert.documents import Curve, Document, Each, Tensors
@@ -11,9 +11,6 @@ from isaclib.experiments.engine.results import Folder, load_result
 from isaclib.experiments.engine.rows import Row
 from isaclib.experiments.engine.tasks import Scalar
 from isaclib.experiments.limits.figures import SEARCHED
-
-if TYPE_CHECKING:
-    import torch
 
 SYSTEMS = {"p1-limits": "p1-fig2", "p2-limits": "p2-fig4", "p3-limits": "p3-fig5"}
 """Figures whose configuration says what the systems are, which limits did not store."""
@@ -49,19 +46,21 @@ def prepared(document: Document, directory: Folder) -> Document:
 def coordinates(figure: str, name: str, config: Any) -> Mapping[str, Scalar | Each]:
     """See :class:`.documents.Names`."""
     system, *parts = name.split("/")
-    if figure == "p1-limits":
-        return {"system": system, **_beams(system, config)}
-    if figure == "p2-limits":
-        if system == "front":
-            sector = "unseen" if "unseen" in parts else "seen"
-            return {"system": system, "array": int(parts[0]), "sector": sector, **_beams(system, config)}
-        at = p2.coordinates("p2-fig4", name, config)
-        return {k: v for k, v in at.items() if k != "step"}
-    at = {"system": system, "array": int(parts[0]), **_beams(system, config)}
+    at: dict[str, Any] = {"system": system}
+    if figure == "p3-limits":
+        at |= {"array": int(parts[0])}
+        at |= {} if system == "front" else {"figure": "p3-fig3"}
+    elif figure == "p2-limits":
+        old = name if system != "front" else name.replace("front", "baseline/known", 1)
+        own = p2.coordinates("p2-fig4", old, config)
+        left_out = ("system", "step", "spacings" if system == "front" else "")
+        at |= {k: v for k, v in own.items() if k not in left_out}
+    if system == "front":
+        at["beam"] = range(config.front.beams)
     if "joint" in parts:
-        eta, phi = zip(*config.systems.beams(), strict=True)
-        return {**at, "figure": "p3-fig5", "eta": eta, "phi": phi}
-    return at if system == "front" else {**at, "figure": "p3-fig3"}
+        at["eta"], at["phi"] = zip(*config.systems.beams(), strict=True)
+        at["figure"] = "p3-fig5"
+    return at
 
 
 def tensors(row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors) -> Tensors:
@@ -74,7 +73,3 @@ def tensors(row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors)
     found = {k: torch.tensor(values, dtype=torch.float64) for k, values in columns.items()}
     beams = [stored[f"{name}/{index}"] for index in range(len(columns["ser"]))]
     return {"beam": torch.stack(beams), **found}
-
-
-def _beams(system: str, config: Any) -> dict[str, Each]:
-    return {"beam": range(config.front.beams)} if system == "front" else {}

@@ -42,11 +42,9 @@ def completed(
 ) -> Generator[tuple[_J, _R | BaseException], None, None]:
     """Run jobs on a cluster and yield each with its result, or its exception, as it ends.
 
-    Jobs that others need come before them in ``jobs``.
-
-    Leaving the iteration early, by an exception or a signal, cancels what is left and closes the
-    embedded cluster, which ends its processes. Workers of an existing scheduler finish what they
-    are at, because a thread cannot be stopped from outside.
+    Jobs come after those that they need. Leaving the iteration early, by an exception or a signal,
+    cancels what is left and closes the embedded cluster, which ends its processes. Workers of an
+    existing scheduler finish what they are at, because a thread cannot be stopped from outside.
     """
     threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
     with _client(workers, scheduler) as client:

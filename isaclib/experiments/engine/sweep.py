@@ -24,14 +24,7 @@ from isaclib.experiments.engine.tasks import Task, TaskError, graph, held_by, ke
 
 @dataclass(frozen=True)
 class Job:
-    """A task with all that is needed to run it anywhere; the fields survive pickling.
-
-    Attributes:
-        key: The task's key.
-        task: The task.
-        needs: Keys of the tasks that it holds.
-        cache: Where its outcome goes.
-    """
+    """A task with the keys of those it holds, and where its outcome goes; survives pickling."""
 
     key: str
     task: Task
@@ -57,9 +50,6 @@ class Sweep:
         scheduler: Address of an existing Dask scheduler, such as ``"tcp://10.0.0.1:8786"``. Its
             workers should have one thread each and see the same file system.
         progress: Whether progress is shown on stderr.
-
-    Raises:
-        ValueError: ``workers`` is negative, or both ``workers`` and ``scheduler`` are given.
     """
 
     def __init__(
@@ -78,13 +68,9 @@ class Sweep:
         self.progress = progress
 
     def run(self, tasks: Iterable[Task], cache: Cache) -> dict[str, Record]:
-        """Run every task that is not finished yet, and return what all of them gave by their keys.
+        """Run every task that is not finished yet, and return what all gave by their keys.
 
         What only finished tasks hold is not run, and missing from the answer if it is not stored.
-
-        Args:
-            tasks: What to run, with all that these tasks hold.
-            cache: Where finished tasks are found and stored.
 
         Raises:
             ValueError: A task holds what is not allowed, or is not at the top of a module.

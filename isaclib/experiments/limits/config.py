@@ -1,6 +1,6 @@
 """What the figures of limits measure, and how closely: frozen dataclasses and presets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from isaclib.experiments.engine.tasks import Test
 from isaclib.experiments.p1 import config as p1
@@ -40,21 +40,21 @@ class LimitsConfig:
 class P1Limits(LimitsConfig):
     """Configuration of P1's limits; ``systems`` is that of Fig. 2."""
 
-    systems: p1.TradeoffConfig = p1.TradeoffConfig()
+    systems: p1.TradeoffConfig = field(default_factory=p1.TradeoffConfig)
 
 
 @dataclass(frozen=True)
 class P2Limits(LimitsConfig):
     """Configuration of P2's limits; ``systems`` is that of Fig. 4."""
 
-    systems: p2.ImpairedConfig = p2.ImpairedConfig()
+    systems: p2.ImpairedConfig = field(default_factory=p2.ImpairedConfig)
 
 
 @dataclass(frozen=True)
 class P3Limits(LimitsConfig):
     """Configuration of P3's limits; ``systems`` is that of Fig. 5, whose rest is Fig. 3's."""
 
-    systems: p3.TradeoffConfig = p3.TradeoffConfig()
+    systems: p3.TradeoffConfig = field(default_factory=p3.TradeoffConfig)
 
 
 _SMOKE = (FrontConfig(beams=3, random=2), Test(samples=2000, block=1000), 1)

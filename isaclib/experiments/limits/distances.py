@@ -113,8 +113,8 @@ def _p1(load: Load) -> Distances:
         _between(((sers[i], values[i]) for i in chosen), ser)
         for values in (misses, sweep["rmse_deg"].values)
     )
-    autoencoder = {"system": "autoencoder", "unit": "deg", "repetition": 0}
-    classical = stored.where(**autoencoder, receivers="classical", omega_r=RADAR_WEIGHT)
+    autoencoder = stored.where(system="autoencoder", unit="deg", repetition=0)
+    classical = autoencoder.where(receivers="classical", omega_r=RADAR_WEIGHT)
     return Distances(
         f"P1, at an SER of {ser:.4f}",
         "°",
@@ -145,8 +145,8 @@ def _between(points: Iterable[tuple[float, float]], ser: float) -> float:
 
 def _p2(load: Load, sector: str) -> Distances:
     limits = load("p2-limits").where(sector=sector)
-    wide = {"system": "networks", "complexity": "unlimited", "step": "angle", "omega_r": 1.0}
-    networks = load("p2-fig4").where(**wide, sector=sector, array=0)
+    networks = load("p2-fig4").where(system="networks", sector=sector, array=0, omega_r=1.0)
+    wide = networks.where(complexity="unlimited", step="angle")
     baseline = limits.where(system="baseline", rho=1.0)
     learned = limits.where(omega_r=1.0)
     matrix = learned.where(system="model-driven")
@@ -160,7 +160,7 @@ def _p2(load: Load, sector: str) -> Distances:
             "model-driven, 500 angles": _measured(matrix.where(complexity="unlimited")),
             "model-driven, 156 angles": _measured(matrix.where(complexity="limited")),
             "networks, 21 neurons, one array": _measured(learned.where(system="networks")),
-            "networks, 128 neurons, one array": _mean(networks, "p_md", "rmse_deg"),
+            "networks, 128 neurons, one array": _mean(wide, "p_md", "rmse_deg"),
         },
     )
 

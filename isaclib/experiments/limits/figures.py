@@ -5,12 +5,13 @@ has the limits of its own beam beside what was measured of it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 from isaclib.experiments.engine.panels import LABELS, Drawing, Layer, Panel
-from isaclib.experiments.engine.rows import FigureSpec, Row
+from isaclib.experiments.engine.rows import FigureSpec, Row, no_rows
 from isaclib.experiments.engine.tables import Table
 from isaclib.experiments.engine.tasks import At
 from isaclib.experiments.limits.config import (
@@ -22,20 +23,17 @@ from isaclib.experiments.limits.config import (
     P2Limits,
     P3Limits,
 )
-from isaclib.experiments.limits.systems import Array, p1_arrays, p2_arrays, p3_arrays, p3_joint
+from isaclib.experiments.limits.systems import Array, p1_arrays, p2_arrays, p3_arrays
 from isaclib.experiments.limits.tasks import FindFront, FrontBeam, MeasureLimit, ShowMeasured
+from isaclib.experiments.p3.figures import tradeoff_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+C = TypeVar("C", bound=LimitsConfig)
+
 SEARCHED = ("ser", "p_md_search", "floor", "floor_known", "reached", "starts", "ser_floor")
 MEASURED = ("measured_ser", "measured_p_md", "measured_rmse")
-
-
-def units(error: str) -> dict[str, str]:
-    """Quantities with their units, of which that of errors differs."""
-    names = (*SEARCHED, "p_md", "p_fa", "rmse", "rmse_limit", *MEASURED)
-    return {name: error if "rmse" in name else "1" for name in names}
 
 
 def fronts(c: LimitsConfig, seed: int, arrays: Iterable[Array]) -> Iterator[Row]:
@@ -59,11 +57,11 @@ def limits(c: LimitsConfig, seed: int, arrays: Sequence[Array]) -> Iterator[Row]
             yield Row(at, MeasureLimit(array.baseline, beam, c.test, seed))
 
 
-def p3_rows(c: P3Limits, seed: int) -> Iterator[Row]:
-    """Limits for the radar alone, and what Fig. 5 measures of the first array's joint beams."""
-    yield from limits(c, seed, p3_arrays(c, seed))
-    for row in p3_joint(c, seed):
-        yield Row({**row.at, "figure": "p3-fig5"}, ShowMeasured(row.task))
+def p3_joint(c: P3Limits, seed: int) -> Iterator[Row]:
+    """What Fig. 5 measures of the first array's joint beams."""
+    for row in tradeoff_rows(c.systems, seed):
+        if row.at["array"] == 0:
+            yield Row({**row.at, "figure": "p3-fig5"}, ShowMeasured(row.task))
 
 
 # Panels
@@ -152,7 +150,7 @@ def p1_panels(c: P1Limits) -> list[Panel]:
 
 def p2_panels(c: P2Limits) -> list[Panel]:
     """Limits of P2 Fig. 4, for the first array."""
-    place = {"array": 0, "sector": "seen"}
+    place: At = {"array": 0, "sector": "seen"}
     known, unknown, matrix, networks = (
         {"system": system, name: value, **place}
         for system, name, value in (
@@ -179,41 +177,40 @@ def p3_panels(c: P3Limits) -> list[Panel]:
         "SL": ("SL, all iterations", "blue", "o"),
         "SL+UL": ("SSL", "green", "^"),
     }
-    place = {"array": 0}
-    joint = {**place, "figure": "p3-fig5"}
+    place: At = {"array": 0}
+    joint: At = {**place, "figure": "p3-fig5"}
     systems = [System({"system": name, **joint}, *look) for name, look in looks.items()]
     return panels(systems, place, "position")
 
 
+def spec(
+    shows: str,
+    presets: Mapping[str, C],
+    arrays: Callable[[C, int], list[Array]],
+    panels: Callable[[C], list[Panel]],
+    *builds_on: str,
+    joint: Callable[[C, int], Iterable[Row]] = no_rows,
+) -> FigureSpec[C]:
+    """Limits of a paper's systems, and rows of joint beams whose limits are not measured."""
+    paper = builds_on[0][:2]
+    names = (*SEARCHED, "p_md", "p_fa", "rmse", "rmse_limit", *MEASURED)
+    return FigureSpec(
+        f"{paper}-limits",
+        f"{shows} beside what no receiver, and no beam, can beat",
+        presets,
+        lambda c, seed: chain(limits(c, seed, arrays(c, seed)), joint(c, seed)),
+        {name: ("m" if paper == "p3" else "deg") if "rmse" in name else "1" for name in names},
+        Drawing(panels, height=4.6),
+        lambda c, seed: fronts(c, seed, arrays(c, seed)),
+        builds_on,
+    )
+
+
 FIGURES = [
-    FigureSpec(
-        "p1-limits",
-        "P1 Fig. 2 beside what no receiver, and no beam, can beat",
-        P1_PRESETS,
-        lambda c, seed: limits(c, seed, p1_arrays(c, seed)),
-        units("deg"),
-        Drawing(p1_panels, height=4.6),
-        lambda c, seed: fronts(c, seed, p1_arrays(c, seed)),
-        builds_on=("p1-fig2",),
-    ),
-    FigureSpec(
-        "p2-limits",
-        "P2 Figs. 4 and 5 beside what no receiver, and no beam, can beat",
-        P2_PRESETS,
-        lambda c, seed: limits(c, seed, p2_arrays(c, seed)),
-        units("deg"),
-        Drawing(p2_panels, height=4.6),
-        lambda c, seed: fronts(c, seed, p2_arrays(c, seed)),
-        builds_on=("p2-fig4",),
-    ),
-    FigureSpec(
-        "p3-limits",
-        "P3 Figs. 3 and 5 beside what no receiver, and no beam, can beat",
-        P3_PRESETS,
-        p3_rows,
-        units("m"),
-        Drawing(p3_panels, height=4.6),
-        lambda c, seed: fronts(c, seed, p3_arrays(c, seed)),
-        builds_on=("p3-fig3", "p3-fig5"),
+    spec("P1 Fig. 2", P1_PRESETS, p1_arrays, p1_panels, "p1-fig2"),
+    spec("P2 Figs. 4 and 5", P2_PRESETS, p2_arrays, p2_panels, "p2-fig4"),
+    spec(
+        *("P3 Figs. 3 and 5", P3_PRESETS, p3_arrays, p3_panels, "p3-fig3", "p3-fig5"),
+        joint=p3_joint,
     ),
 ]

@@ -3,14 +3,12 @@
 All that the limits know of the rows and tasks of P1, P2 and P3 is here.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from isaclib.channels.narrowband import RadarChannel
-from isaclib.experiments.engine.rows import Row
 from isaclib.experiments.engine.tasks import At, Point, Work
 from isaclib.experiments.limits.config import P1Limits, P2Limits, P3Limits
 from isaclib.experiments.p1 import tasks as p1
@@ -19,7 +17,6 @@ from isaclib.experiments.p2 import tasks as p2
 from isaclib.experiments.p2.figures import impaired_rows as p2_rows
 from isaclib.experiments.p3 import tasks as p3
 from isaclib.experiments.p3.figures import ORDERS, REFERENCES, course
-from isaclib.experiments.p3.figures import tradeoff_rows as p3_joint_rows
 from isaclib.limits.error_rates import BeamCriteria
 from isaclib.metrics import Estimate
 from isaclib.signal.noise import gain_variance
@@ -37,51 +34,52 @@ MEASURED = {"ser": "ser", "p_md": "p_md", "rmse_deg": "rmse", "position": "rmse"
 # Arrays
 
 
-def scenario_of(baseline: Baseline) -> Any:
-    """Scenario of an array."""
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Where limits hold.
+
+    Attributes:
+        scenario: Sectors and SNRs.
+        positions: ``[antennas]``, float64. True element positions [wavelengths].
+        spacings: The same in P3, whose radar SNR is that of all antennas; None in P1 and P2.
+    """
+
+    scenario: Any
+    positions: torch.Tensor
+    spacings: torch.Tensor | None = None
+
+    def criteria(self, level: float) -> BeamCriteria:
+        """What beams are judged by at a level of the matched filter."""
+        s, gain = self.scenario, 1 if self.spacings is not None else len(self.positions)
+        snrs = gain * gain_variance(s.snr_r_db), gain_variance(s.snr_c_db)
+        return BeamCriteria(self.positions, s.target_sector, s.receiver_sector, *snrs, level)
+
+    def level(self, threshold: float) -> float:
+        """Level of the matched filter that a receiver's threshold is."""
+        if self.spacings is not None:
+            return threshold**2 / (len(self.positions) * int(self.scenario.subcarriers))
+        return threshold / len(self.positions)
+
+    def limit(self, beam: torch.Tensor, symbols: torch.Tensor, measurement: Measurement) -> Limit:
+        """What no receiver beats with a beam and symbols, which are of unit modulus in P3."""
+        if self.spacings is not None:
+            scene = self.scenario.scene(self.spacings)
+            return measure_map_limit(scene.radar, beam, scene.basis, measurement)
+        s = self.scenario
+        radar = RadarChannel(self.positions, s.target_sector, s.snr_r_db)
+        return measure_limit(radar, beam, measurement, symbols.to(torch.complex64))
+
+
+def scene_of(baseline: Baseline) -> Scene:
+    """Scene in which a baseline was measured."""
+    if isinstance(baseline, p3.Measure):
+        spacings = baseline.scenario.spacings(baseline.array, baseline.seed)
+        return Scene(baseline.scenario, spacing_positions(spacings), spacings)
     if isinstance(baseline, p2.Measure):
-        return baseline.system.setting.scenario.towards(baseline.sector_deg)
-    return baseline.scenario
-
-
-def positions_of(baseline: Baseline) -> torch.Tensor:
-    """True element positions, ``[antennas]``, float64 [wavelengths]."""
-    if isinstance(baseline, p3.Measure):
-        return spacing_positions(baseline.scenario.spacings(baseline.array, baseline.seed))
-    if isinstance(baseline, p2.Measure):
-        return baseline.system.setting.positions()
-    return baseline.scenario.positions(baseline.impairment, baseline.seed)
-
-
-def criteria_of(baseline: Baseline, level: float) -> BeamCriteria:
-    """What beams are judged by at a level of the matched filter."""
-    s = scenario_of(baseline)
-    # P3's radar SNR is that of all antennas.
-    gain = 1 if isinstance(baseline, p3.Measure) else s.num_antennas
-    snrs = gain * gain_variance(s.snr_r_db), gain_variance(s.snr_c_db)
-    sectors = s.target_sector, s.receiver_sector
-    return BeamCriteria(positions_of(baseline), *sectors, *snrs, level)
-
-
-def level_of(baseline: Baseline, work: Work) -> float:
-    """Level of the matched filter that the baseline's threshold is."""
-    s, threshold = scenario_of(baseline), work.outcome(baseline).points[0].values["threshold"]
-    assert isinstance(threshold, Estimate)
-    if isinstance(baseline, p3.Measure):
-        return threshold.value**2 / (s.num_antennas * s.subcarriers)
-    return threshold.value / s.num_antennas
-
-
-def limit_of(
-    baseline: Baseline, beam: torch.Tensor, symbols: torch.Tensor, measurement: Measurement
-) -> Limit:
-    """What no receiver beats with a beam and symbols, which are of unit modulus in P3."""
-    s = scenario_of(baseline)
-    if isinstance(baseline, p3.Measure):
-        scene = s.scene(s.spacings(baseline.array, baseline.seed))
-        return measure_map_limit(scene.radar, beam, scene.basis, measurement)
-    radar = RadarChannel(positions_of(baseline), s.target_sector, s.snr_r_db)
-    return measure_limit(radar, beam, measurement, symbols.to(torch.complex64))
+        setting = baseline.system.setting
+        return Scene(setting.scenario.towards(baseline.sector_deg), setting.positions())
+    positions = baseline.scenario.positions(baseline.impairment, baseline.seed)
+    return Scene(baseline.scenario, positions)
 
 
 # Beams
@@ -127,7 +125,7 @@ class SystemBeam:
         measured, at = self.measured, dict(self.at)
         if isinstance(measured, p1.MeasureAutoencoder):
             return measured.training.model(work)
-        scenario = scenario_of(measured)
+        scenario = scene_of(measured).scenario
         if isinstance(measured, p3.Measure):
             transceiver: Transceiver = scenario.transceiver(measured.spacings(work))
             return transceiver
@@ -221,8 +219,3 @@ def p3_arrays(c: P3Limits, seed: int) -> list[Array]:
             array.systems.append((at, SystemBeam(tasks[name])))
         found.append(array)
     return found
-
-
-def p3_joint(c: P3Limits, seed: int) -> Iterator[Row]:
-    """What Fig. 5 measures of the first array's joint beams."""
-    return (row for row in p3_joint_rows(c.systems, seed) if row.at["array"] == 0)

@@ -10,13 +10,9 @@ from isaclib.experiments.limits.systems import (
     Baseline,
     Known,
     SystemBeam,
-    criteria_of,
-    level_of,
-    limit_of,
     measured_values,
-    scenario_of,
+    scene_of,
 )
-from isaclib.experiments.p3.tasks import Measure as MeasureMap
 from isaclib.limits.beams import certificate, errors_certificate, pareto_beams
 from isaclib.limits.error_rates import known_place_level
 from isaclib.metrics import Estimate
@@ -49,8 +45,11 @@ class FindFront(Task):
     def run(self, work: Work) -> Outcome:
         """Search."""
         generator = step_generator(self.seed, "limits/front", 0)
-        search = criteria_of(self.baseline, level_of(self.baseline, work))
-        known = criteria_of(self.baseline, known_place_level(scenario_of(self.baseline).p_fa))
+        scene = scene_of(self.baseline)
+        threshold = work.outcome(self.baseline).points[0].values["threshold"]
+        assert isinstance(threshold, Estimate)
+        search = scene.criteria(scene.level(threshold.value))
+        known = scene.criteria(known_place_level(scene.scenario.p_fa))
         front = pareto_beams(search, self.beams, generator, random=self.random)
         # Beams that are good for one threshold are not the best for another, but prove a bound.
         columns = {
@@ -99,14 +98,14 @@ class MeasureLimit(Task):
 
     def run(self, work: Work) -> Outcome:
         """Measure."""
-        known, p_fa = self.beam.known(work), scenario_of(self.baseline).p_fa
+        known, scene, test = self.beam.known(work), scene_of(self.baseline), self.test
         if known is None:
             return Outcome()
-        test = self.test
+        p_fa = scene.scenario.p_fa
         measurement = Measurement(test.samples, p_fa, self.seed, test.block, work.device)
-        found = limit_of(self.baseline, known.beam, known.symbols, measurement)
+        found = scene.limit(known.beam, known.symbols, measurement)
         detected = known.detected or 1 - found.p_md.value
-        unit = 1.0 if isinstance(self.baseline, MeasureMap) else 180 / math.pi
+        unit = 180 / math.pi if scene.spacings is None else 1.0
         values = {**known.values, "p_md": found.p_md, "p_fa": found.p_fa}
         errors = {"rmse": found.rmse, "rmse_limit": found.rmse_limit(detected)}
         for name, e in errors.items():

@@ -1,13 +1,12 @@
-"""P1, "End-to-End Learning for ISAC": the rows and panels of its figures.
+"""P1, "End-to-End Learning for ISAC": the rows and panels of its figures, but for App. A.
 
 Figs. 3 and 4 show the autoencoders of Fig. 2, and so does the comparison of training schedules.
-:mod:`isaclib.experiments.p1.maprt` has the check of App. A.
 """
 
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -31,6 +30,7 @@ from isaclib.experiments.p1.config import (
     TRADEOFF_PRESETS,
     ImpairedConfig,
     Impairment,
+    Learning,
     PenaltyConfig,
     Scenario,
     SequentialConfig,
@@ -45,6 +45,7 @@ from isaclib.experiments.p1.tasks import (
     Receivers,
     TrainAutoencoder,
 )
+from isaclib.metrics import pareto_front
 from isaclib.systems.autoencoder.model import SEQUENTIAL, Stage
 
 if TYPE_CHECKING:
@@ -62,13 +63,9 @@ UNITS = {
 }
 """Measured quantities, with their units."""
 
-RECEIVERS: tuple[Receivers, ...] = get_args(Receivers)
 AUTOENCODER: At = {"system": "autoencoder", "receivers": "learned"}
 MARKERS = "os^Dv"
 WEIGHT = r"$\omega_\mathrm{r}$"
-
-
-# Fig. 2
 
 
 def tradeoff_trainings(c: TradeoffConfig, seed: int) -> Iterator[Row]:
@@ -81,11 +78,9 @@ def tradeoff_trainings(c: TradeoffConfig, seed: int) -> Iterator[Row]:
             yield Row({"unit": unit, "repetition": repetition, "omega_r": omega_r}, training)
 
 
-def measured(
-    trainings: Iterator[Row], c: TradeoffConfig | ImpairedConfig | SequentialConfig, seed: int
-) -> Iterator[Row]:
+def measured(trainings: Iterator[Row], c: Learning, seed: int) -> Iterator[Row]:
     """Trained autoencoders with both kinds of receivers."""
-    for training, receivers in product(trainings, RECEIVERS):
+    for training, receivers in product(trainings, get_args(Receivers)):
         assert isinstance(training.task, TrainAutoencoder)
         task = MeasureAutoencoder(training.task, receivers, c.test, seed)
         yield Row({"system": "autoencoder", **training.at, "receivers": receivers}, task)
@@ -96,24 +91,28 @@ def tradeoff_rows(c: TradeoffConfig, seed: int) -> Iterator[Row]:
     yield from measured(tradeoff_trainings(c, seed), c, seed)
     phases = [2 * math.pi * i / c.num_phases for i in range(c.num_phases)]
     points = tuple(product(c.rhos, phases))
-    baseline = MeasureBaseline(c.scenario, points, c.grid_size, c.test, seed)
-    yield Row({"system": "baseline"}, baseline)
+    task = MeasureBaseline(c.scenario, points, c.grid_size, c.test, seed)
+    yield Row({"system": "baseline"}, task)
 
 
-@dataclass(frozen=True)
 class Sweep:
     """All points of the baseline, faintly, and the front of those that no other beats."""
 
-    label: str
-
     def draw(self, axes: "Axes", rows: Table, x: str, y: str) -> None:
         """Draw it."""
-        from isaclib.experiments.engine.plotting import plot_front
+        points, sign = rows.where(system="baseline"), -1 if y == "p_d" else 1
+        front = points.take(pareto_front(points[x].values, [sign * v for v in points[y].values]))
+        axes.plot(points[x].values, points[y].values, "k.", alpha=0.2, markersize=4, zorder=1)
+        label = r"baseline, all $(\rho,\varphi)$ and front"
+        axes.plot(front[x].values, front[y].values, "k-", label=label, zorder=2)
 
-        better = y == "p_d"
-        plot_front(
-            axes, rows.where(system="baseline"), x, y, larger_is_better=better, label=self.label
-        )
+
+def markers(count: int, over: str, label: str, **where: str) -> list[Layer]:
+    """Autoencoders, a marker each value of a coordinate."""
+    return [
+        Line({**AUTOENCODER, **where, over: n}, None if n else label, marker=MARKERS[n], line="")
+        for n in range(count)
+    ]
 
 
 def tradeoff_panel(y: str, layers: list[Layer]) -> Panel:
@@ -123,38 +122,30 @@ def tradeoff_panel(y: str, layers: list[Layer]) -> Panel:
 
 def tradeoff_panels(c: TradeoffConfig) -> list[Panel]:
     """Autoencoders, one marker a training, beside the baseline."""
-    degrees = [
-        {**AUTOENCODER, "unit": "deg", "repetition": n} for n in range(c.training.repetitions)
-    ]
-    classical = {**degrees[0], "receivers": "classical"}
+    first = {**AUTOENCODER, "unit": "deg", "repetition": 0}
+    classical = {**first, "receivers": "classical"}
     layers: list[Layer] = [
-        Sweep(r"baseline, all $(\rho,\varphi)$ and front"),
-        *(
-            Line(where, None if n else "autoencoder, MSE in degrees", marker=MARKERS[n], line="")
-            for n, where in enumerate(degrees)
-        ),
+        Sweep(),
+        *markers(c.training.repetitions, "repetition", "autoencoder, MSE in degrees", unit="deg"),
         Line({**AUTOENCODER, "unit": "rad"}, "autoencoder, MSE in radians", "orange", "x", ""),
         Line(classical, "learned beam, ML and MAPRT receivers", "green", "o", "", filled=False),
     ]
     names = {w: f"{WEIGHT}={w:g}" for w in (0.0, 0.01, 0.09, 1.0)}
     return [
-        tradeoff_panel(y, [*layers, Notes(degrees[0], "omega_r", names, offset)])
+        tradeoff_panel(y, [*layers, Notes(first, "omega_r", names, offset)])
         for y, offset in (("p_d", (7, -12)), ("rmse_deg", (7, 6)))
     ]
 
 
-# Fig. 3
-
-
 def pattern_rows(c: TradeoffConfig, seed: int) -> Iterator[Row]:
     """Beampatterns of the first autoencoders of Fig. 2, and of the baseline."""
+    beams: list[tuple[At, TrainAutoencoder | LeastSquares]] = []
     for omega_r in c.radar_weights:
-        plan = c.training.plan(omega_r, c.angle_units[0])
-        training = TrainAutoencoder(c.scenario, plan, seed)
-        yield Row({"system": "autoencoder", "omega_r": omega_r}, Beampattern(c.scenario, training))
+        training = TrainAutoencoder(c.scenario, c.training.plan(omega_r, c.angle_units[0]), seed)
+        beams.append(({"system": "autoencoder", "omega_r": omega_r}, training))
     for rho in (0.0, 0.5, 1.0):
-        beam = LeastSquares(rho, c.grid_size)
-        yield Row({"system": "baseline", "rho": rho}, Beampattern(c.scenario, beam))
+        beams.append(({"system": "baseline", "rho": rho}, LeastSquares(rho, c.grid_size)))
+    return (Row(at, Beampattern(c.scenario, beam)) for at, beam in beams)
 
 
 @dataclass(frozen=True)
@@ -162,7 +153,6 @@ class Patterns:
     """Shaded sectors, and curves by their values of a coordinate."""
 
     scenario: Scenario
-    system: str
     key: str
     colors: dict[float, str]
 
@@ -172,11 +162,10 @@ class Patterns:
 
         shade_sector(axes, self.scenario.target_sector, "target", COLORS["green"])
         shade_sector(axes, self.scenario.receiver_sector, "receiver", COLORS["sky"])
-        curves = rows.where(system=self.system).split(self.key)
-        for value, color in self.colors.items():
-            if value in curves:
-                curve = curves[value][x].values, curves[value][y].values
-                axes.plot(*curve, color=COLORS[color], label=f"{value:g}")
+        for value, curve in rows.split(self.key).items():
+            if value in self.colors:
+                color = COLORS[self.colors[value]]
+                axes.plot(curve[x].values, curve[y].values, color=color, label=f"{value:g}")
 
 
 def pattern_panels(c: TradeoffConfig) -> list[Panel]:
@@ -187,22 +176,16 @@ def pattern_panels(c: TradeoffConfig) -> list[Panel]:
         axes.set_xticks(range(-90, 91, 30))
         axes.sharey(axes.figure.axes[0])
 
-    learned = {0.0: "sky", 0.01: "blue", 0.09: "orange", 0.4: "yellow", 1.0: "green"}
-    fixed = {0.0: "sky", 0.5: "orange", 1.0: "green"}
+    colors = {0.0: "sky", 0.01: "blue", 0.09: "orange", 0.4: "yellow", 1.0: "green"}
     energy = r"$E(\phi)=|\mathbf{a}_\mathrm{tx}^\top(\phi)\,\mathbf{v}|^2$"
     look: dict[str, Any] = {"xlabel": "angle (degrees)", "legend": "upper left", "finish": finish}
-    beams = Patterns(c.scenario, "autoencoder", "omega_r", learned)
-    least = Patterns(c.scenario, "baseline", "rho", fixed)
-    title = r"least-squares beams, $\rho$"
     return [
-        Panel(
-            "angle_deg", "energy", [beams], ylabel=energy, title=f"autoencoder, {WEIGHT}", **look
-        ),
-        Panel("angle_deg", "energy", [least], ylabel="", title=title, **look),
+        Panel("angle_deg", "energy", [Patterns(c.scenario, *what)], ylabel=y, title=title, **look)
+        for what, y, title in (
+            (("omega_r", colors), energy, f"autoencoder, {WEIGHT}"),
+            (("rho", {**colors, 0.5: "orange"}), "", r"least-squares beams, $\rho$"),
+        )
     ]
-
-
-# Fig. 4
 
 
 def uncertainty_rows(c: TradeoffConfig, seed: int) -> Iterator[Row]:
@@ -217,16 +200,15 @@ class Diagonal:
     """Where both quantities are equal, over the range of the rows."""
 
     where: At
-    label: str
 
     def draw(self, axes: "Axes", rows: Table, x: str, y: str) -> None:
         """Draw it."""
         from isaclib.experiments.engine.plotting import COLORS
 
-        table = rows.where(**self.where)
+        table, label = rows.where(**self.where), r"RMSE $=\sigma_{\hat\theta}$"
         finite = [value for value in table[x].values + table[y].values if value > 0]
         ends = (min(finite) * 0.9, max(finite) * 1.1)
-        axes.plot(ends, ends, "--", color=COLORS["gray"], label=self.label)
+        axes.plot(ends, ends, "--", color=COLORS["gray"], label=label)
 
 
 def uncertainty_panels(c: TradeoffConfig) -> list[Panel]:
@@ -236,17 +218,13 @@ def uncertainty_panels(c: TradeoffConfig) -> list[Panel]:
         Line({**degrees, "repetition": n}, f"training {n}", marker=MARKERS[n], line="")
         for n in range(c.training.repetitions)
     ]
-    layers.append(Diagonal(degrees, r"RMSE $=\sigma_{\hat\theta}$"))
+    layers.append(Diagonal(degrees))
     look: dict[str, Any] = {"xscale": "plain", "yscale": "plain"}
-    square = r"root mean square of $\sigma_{\hat\theta}$ (degrees)"
-    mean = r"mean of $\sigma_{\hat\theta}$ (degrees)"
-    return [
-        Panel("sigma_deg", "rmse_deg", layers, xlabel=square, legend="upper left", **look),
-        Panel("sigma_mean_deg", "rmse_deg", layers, xlabel=mean, **look),
-    ]
-
-
-# Fig. 5
+    square, mean = (
+        Panel(x, "rmse_deg", layers, rf"{name} of $\sigma_{{\hat\theta}}$ (degrees)", **look)
+        for x, name in (("sigma_deg", "root mean square"), ("sigma_mean_deg", "mean"))
+    )
+    return [replace(square, legend="upper left"), mean]
 
 
 def impaired_trainings(c: ImpairedConfig, seed: int) -> Iterator[Row]:
@@ -261,13 +239,11 @@ def impaired_trainings(c: ImpairedConfig, seed: int) -> Iterator[Row]:
 def impaired_rows(c: ImpairedConfig, seed: int) -> Iterator[Row]:
     """Autoencoders, and baselines that know the spacings or assume half a wavelength."""
     yield from measured(impaired_trainings(c, seed), c, seed)
-    points = tuple((rho, 0.0) for rho in c.rhos)
-    systems = ("known", "unknown")
-    for model, system, array in product(c.models, systems, range(c.baseline_draws)):
-        impairment = Impairment(model, c.std_wavelengths, array)
-        known = system == "known"
-        task = MeasureBaseline(c.scenario, points, c.grid_size, c.test, seed, impairment, known)
-        yield Row({"system": system, "model": model, "array": array}, task)
+    common = (c.scenario, tuple((rho, 0.0) for rho in c.rhos), c.grid_size, c.test, seed)
+    for model, known, array in product(c.models, (True, False), range(c.baseline_draws)):
+        task = MeasureBaseline(*common, Impairment(model, c.std_wavelengths, array), known)
+        at: At = {"system": "known" if known else "unknown", "model": model, "array": array}
+        yield Row(at, task)
 
 
 def impaired_panels(c: ImpairedConfig, model: SpacingReading = "cumulative") -> list[Panel]:
@@ -277,25 +253,17 @@ def impaired_panels(c: ImpairedConfig, model: SpacingReading = "cumulative") -> 
     layers: list[Layer] = [
         Band({"system": "known", "model": model}, f"baseline, spacings known {arrays}", "black"),
         Band({"system": "unknown", "model": model}, unknown, "purple"),
+        *markers(c.learned_draws, "array", "autoencoder, one marker a draw", model=model),
     ]
-    for n in range(c.learned_draws):
-        label = None if n else "autoencoder, one marker a draw"
-        where = {**AUTOENCODER, "model": model, "array": n}
-        layers.append(Line(where, label, marker=MARKERS[n], line=""))
     return [tradeoff_panel(y, layers) for y in ("p_d", "rmse_deg")]
-
-
-# What assuming half a wavelength costs
 
 
 def penalty_rows(c: PenaltyConfig, seed: int) -> Iterator[Row]:
     """Baselines that assume half a wavelength, over readings and sizes of the errors."""
-    points = ((c.rho, 0.0),)
-    nominal = MeasureBaseline(c.scenario, points, c.grid_size, c.test, seed)
-    yield Row({"system": "nominal"}, nominal)
+    common = (c.scenario, ((c.rho, 0.0),), c.grid_size, c.test, seed)
+    yield Row({"system": "nominal"}, MeasureBaseline(*common))
     for model, std, array in product(c.models, c.stds_wavelengths, range(c.draws)):
-        impairment = Impairment(model, std, array)
-        task = MeasureBaseline(c.scenario, points, c.grid_size, c.test, seed, impairment, False)
+        task = MeasureBaseline(*common, Impairment(model, std, array), known=False)
         at: At = {"system": "unknown", "model": model, "std_wavelengths": std, "array": array}
         yield Row(at, task)
 
@@ -306,29 +274,31 @@ def category_panels(x: str, xlabel: str, ticks: list[str], layers: list[Layer]) 
     def finish(axes: "Axes", rows: Table) -> None:
         axes.set_xticks(range(len(ticks)), ticks)
 
+    look: dict[str, Any] = {"xlabel": xlabel, "finish": finish}
+    return [Panel(x, "p_d", layers, **look), Panel(x, "rmse_deg", layers, yscale="plain", **look)]
+
+
+def ranges(key: str, labels: dict[str, str], where: At, average: Any) -> list[Layer]:
+    """Averages and ranges side by side, for three values of a coordinate."""
+    looks = (("blue", "o", -0.18), ("orange", "s", 0.0), ("green", "^", 0.18))
     return [
-        Panel(x, "p_d", layers, xlabel=xlabel, finish=finish),
-        Panel(x, "rmse_deg", layers, xlabel=xlabel, yscale="plain", finish=finish),
+        Ranges({**where, key: value}, label, *look, average)
+        for (value, label), look in zip(labels.items(), looks, strict=True)
     ]
 
 
 def penalty_panels(c: PenaltyConfig) -> list[Panel]:
     """Medians and ranges over arrays."""
-    looks = {
-        "cumulative": ("distances between neighbours", "blue", "o"),
-        "per_element": (r"element $k$ at $k\,d_k$", "orange", "s"),
-        "per_element_centered": (r"at $(k-\frac{K-1}{2})\,d_k$", "green", "^"),
+    labels = {
+        "cumulative": "distances between neighbours",
+        "per_element": r"element $k$ at $k\,d_k$",
+        "per_element_centered": r"at $(k-\frac{K-1}{2})\,d_k$",
     }
     layers: list[Layer] = [Level({"system": "nominal"}, "no errors", band=False)]
-    for index, (model, look) in enumerate(looks.items()):
-        where, shift = {"system": "unknown", "model": model}, 0.18 * (index - 1)
-        layers.append(Ranges(where, *look, shift, statistics.median_high))
+    layers += ranges("model", labels, {"system": "unknown"}, statistics.median_high)
     ticks = [rf"$\lambda/{1 / std:.0f}$" for std in c.stds_wavelengths]
     xlabel = r"spread of the spacings, $\sigma_\lambda$"
     return category_panels("std_wavelengths", xlabel, ticks, layers)
-
-
-# One after another, or all at once
 
 
 SCHEDULES: dict[str, tuple[tuple[Stage, ...], int]] = {
@@ -341,12 +311,11 @@ SCHEDULES: dict[str, tuple[tuple[Stage, ...], int]] = {
 
 def schedule_trainings(c: SequentialConfig, seed: int) -> Iterator[Row]:
     """All schedules, the sequential one as in Fig. 2."""
-    for repetition, schedule in product(range(c.training.repetitions), SCHEDULES):
-        for omega_r in c.radar_weights:
-            plan = c.training.plan(omega_r, None, *SCHEDULES[schedule])
-            training = TrainAutoencoder(c.scenario, plan, seed + repetition)
-            at: At = {"schedule": schedule, "repetition": repetition, "omega_r": omega_r}
-            yield Row(at, training)
+    repetitions = range(c.training.repetitions)
+    for repetition, schedule, omega_r in product(repetitions, SCHEDULES, c.radar_weights):
+        plan = c.training.plan(omega_r, None, *SCHEDULES[schedule])
+        at: At = {"schedule": schedule, "repetition": repetition, "omega_r": omega_r}
+        yield Row(at, TrainAutoencoder(c.scenario, plan, seed + repetition))
 
 
 def joint_trainings(c: SequentialConfig, seed: int) -> Iterator[Row]:
@@ -363,16 +332,13 @@ def sequential_rows(c: SequentialConfig, seed: int) -> Iterator[Row]:
 
 def sequential_panels(c: SequentialConfig) -> list[Panel]:
     """Means and ranges over trainings."""
-    looks = {
-        "sequential": ("sequential, three stages", "blue", "o"),
-        "joint": ("joint, as many samples a network", "orange", "s"),
-        "joint, equal steps": ("joint, as many steps in all", "green", "^"),
+    trainings = f"(mean, range of {c.training.repetitions})"
+    labels = {
+        "sequential": f"sequential, three stages {trainings}",
+        "joint": f"joint, as many samples a network {trainings}",
+        "joint, equal steps": f"joint, as many steps in all {trainings}",
     }
-    layers: list[Layer] = []
-    for index, (schedule, (label, color, marker)) in enumerate(looks.items()):
-        where, shift = {**AUTOENCODER, "schedule": schedule}, 0.18 * (index - 1)
-        label = f"{label} (mean, range of {c.training.repetitions})"
-        layers.append(Ranges(where, label, color, marker, shift))
+    layers = ranges("schedule", labels, AUTOENCODER, statistics.fmean)
     ticks = [f"{omega_r:g}" for omega_r in c.radar_weights]
     return category_panels("omega_r", f"radar weight {WEIGHT}", ticks, layers)
 

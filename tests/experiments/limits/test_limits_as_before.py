@@ -24,7 +24,11 @@ def coordinates(figure, name):
     if figure == "p1-limits":
         return {"system": system}
     if system == "front":
-        return {"system": system, "array": int(parts[0]), **(sector if figure == "p2-limits" else {})}
+        return {
+            "system": system,
+            "array": int(parts[0]),
+            **(sector if figure == "p2-limits" else {}),
+        }
     if figure == "p2-limits":
         kind = "spacings" if system == "baseline" else "complexity"
         return {"system": system, kind: parts[0], "array": int(parts[1]), **sector}

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from p4_results import FALLING, GOOD, TASK, changed, series, stored
+from p4_results import FALLING, FIG5, GOOD, TASK, changed, verdict
 
-from isaclib.experiments.p4 import checks
+from isaclib.experiments.p4 import claims
 from isaclib.experiments.p4.config import FADINGS
 
 NAN = math.nan
@@ -34,7 +34,7 @@ def below(value):
     ],
 )
 def test_a_loss_that_falls_steadily_does_not_rise_in_four_of_five_steps(values, steady):
-    assert checks.steadily_falls(values) is steady
+    assert claims.steadily_falls(values) is steady
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_loss_that_falls_steadily_does_not_rise_in_four_of_five_steps(values, 
     ],
 )
 def test_an_accuracy_that_rises_steadily_does_not_fall_in_four_of_five_steps(values, steady):
-    assert checks.steadily_rises(values) is steady
+    assert claims.steadily_rises(values) is steady
 
 
 # p4-weights: weights 0, 0.05, 1/2, 0.75 and 1
@@ -57,10 +57,10 @@ def test_an_accuracy_that_rises_steadily_does_not_fall_in_four_of_five_steps(val
 
 def weights_status(mse=None, sensing=None, results=GOOD):
     if mse is not None:
-        results = changed(results, "p4-fig4", "awgn", "mse", mse)
+        results = changed(results, "p4-fig4", "mse", mse, fading="awgn", repetition=0)
     if sensing is not None:
-        results = changed(results, "p4-fig4", "awgn", "sensing", sensing)
-    return checks.check_weights(results).status
+        results = changed(results, "p4-fig4", "sensing", sensing, fading="awgn", repetition=0)
+    return verdict("weights", results).status
 
 
 @pytest.mark.parametrize(
@@ -88,29 +88,31 @@ def test_weights(mse, sensing, status):
 def test_weights_that_do_nothing_reproduce_nothing():
     results = GOOD
     for fading in FADINGS:
-        results = changed(results, "p4-fig4", fading, "mse", [1.0, 1.0, 2.0, 1.0, 1.0])
-        results = changed(results, "p4-fig4", fading, "sensing", [0.9, 0.9, 0.5, 0.9, 0.9])
-    assert checks.check_weights(results).status == "not reproduced"
+        at = {"fading": fading, "repetition": 0}
+        results = changed(results, "p4-fig4", "mse", [1.0, 1.0, 2.0, 1.0, 1.0], **at)
+        results = changed(results, "p4-fig4", "sensing", [0.9, 0.9, 0.5, 0.9, 0.9], **at)
+    assert verdict("weights", results).status == "not reproduced"
 
 
 def test_what_is_trained_afterwards_is_said_and_does_not_decide():
     results = GOOD
     for fading in FADINGS:
         for metric, values in (("mse", [9.0, 0.0123]), ("sensing", [0.987, 0.0])):
-            results = changed(results, "p4-fig4", f"afterwards/{fading}", metric, values)
-    verdict = checks.check_weights(results)
-    assert verdict.status == "reproduced"
-    assert verdict.measured.count("accuracy 0.987 at 0, MSE 0.0123 at 1") == 2
-    assert "AWGN, sensing weight 0, 1/2, 1: MSE 0.0400, 0.0420, 0.3000, " in verdict.measured
-    assert "sensing accuracy 0.500, 0.900, 0.920 (" in verdict.measured
+            at = {"measured": "afterwards", "fading": fading, "epochs": None}
+            results = changed(results, "p4-fig4", metric, values, **at)
+    found = verdict("weights", results)
+    assert found.status == "reproduced"
+    assert found.measured.count("accuracy 0.987 at 0, MSE 0.0123 at 1") == 2
+    assert "AWGN, sensing weight 0, 1/2, 1: MSE 0.0400, 0.0420, 0.3000, " in found.measured
+    assert "sensing accuracy 0.500, 0.900, 0.920 (" in found.measured
 
 
 # p4-snr
 
 
 def snr_status(parameter, metric, values, fading="awgn"):
-    results = changed(GOOD, "p4-fig5", f"{parameter}/{fading}", metric, values)
-    return checks.check_snr(results).status
+    results = changed(GOOD, "p4-fig5", metric, values, varied=parameter, fading=fading)
+    return verdict("snr", results).status
 
 
 @pytest.mark.parametrize("fading", FADINGS)
@@ -154,26 +156,28 @@ def test_an_snr_that_changes_nothing_reproduces_nothing():
     results = GOOD
     for fading in FADINGS:
         for parameter, metric in (("communication_snr_db", "mse"), ("sensing_snr_db", "sensing")):
-            results = changed(results, "p4-fig5", f"{parameter}/{fading}", metric, [0.5] * 6)
-    verdict = checks.check_snr(results)
-    assert verdict.status == "not reproduced"
-    assert "from -9 to 11 dB: MSE 0.5000 to 0.5000" in verdict.measured
+            at = {"varied": parameter, "fading": fading}
+            results = changed(results, "p4-fig5", metric, [0.5] * 6, **at)
+    found = verdict("snr", results)
+    assert found.status == "not reproduced"
+    assert "from -9 to 11 dB: MSE 0.5000 to 0.5000" in found.measured
 
 
 # p4-channel
 
 
-CURVES = {
-    ("p4-fig4", "{}"): 5,
-    ("p4-fig5", "communication_snr_db/{}"): 6,
-    ("p4-fig5", "sensing_snr_db/{}"): 6,
-    ("p4-fig5", "size/{}"): 5,
-    ("p4-fig5", "ranges/{}"): 5,
-    ("p4-fig6", "{}"): 6,
-}
-"""Number of points of every curve that both channels have."""
+CURVES = [
+    ("p4-fig4", {"repetition": 0}, 5),
+    *(("p4-fig5", {"varied": x}, len(places)) for x, (places, *_) in FIG5.items()),
+    ("p4-fig6", {"repetition": 0}, 6),
+]
+"""Every curve that both channels have, and the number of its points."""
 
 UNTRAINED = {("p4-fig4", "sensing", 0), ("p4-fig4", "mse", 4)}
+
+
+def values_of(results, figure, metric, **at):
+    return results[figure].where(measured="performance", epochs=100, **at)[metric].values
 
 
 def channel(**behind):
@@ -181,26 +185,27 @@ def channel(**behind):
     results = GOOD
     for metric, count in behind.items():
         points = [
-            (figure, curve, i)
-            for (figure, curve), length in CURVES.items()
+            (figure, at, i)
+            for figure, at, length in CURVES
             for i in range(length)
             if (figure, metric, i) not in UNTRAINED and (metric != "animal" or figure == "p4-fig6")
         ]
-        for figure, curve, i in points[-count:]:
-            awgn, rayleigh = (curve.format(fading) for fading in FADINGS)
-            values = list(results[figure][rayleigh][metric].values)
-            values[i] = results[figure][awgn][metric].values[i] + (-1 if metric == "mse" else 1)
-            results = changed(results, figure, rayleigh, metric, values)
-    return checks.check_channel(results)
+        for figure, at, i in points[-count:]:
+            better, values = (
+                list(values_of(results, figure, metric, fading=f, **at)) for f in FADINGS
+            )
+            values[i] = better[i] + (-1 if metric == "mse" else 1)
+            results = changed(results, figure, metric, values, fading="rayleigh", **at)
+    return verdict("channel", results)
 
 
 def test_awgn_is_ahead_everywhere():
-    verdict = checks.check_channel(GOOD)
-    assert verdict.status == "reproduced"
+    found = verdict("channel")
+    assert found.status == "reproduced"
     # 4 points of Fig. 4 whose decoder is trained, 6 + 6 + 5 + 5 of Fig. 5, 6 of Fig. 6.
     expected = "the MSE at 32 of 32 points, the sensing accuracy at 32 of 32 points, the task"
-    assert expected in verdict.measured
-    assert "the task accuracy at 6 of 6 points" in verdict.measured
+    assert expected in found.measured
+    assert "the task accuracy at 6 of 6 points" in found.measured
 
 
 @pytest.mark.parametrize(
@@ -217,24 +222,24 @@ def test_awgn_is_ahead_everywhere():
     ],
 )
 def test_awgn_is_ahead_in_four_fifths_of_the_points(behind, status):
-    verdict = channel(**behind)
-    assert verdict.status == status
+    found = channel(**behind)
+    assert found.status == status
     if "mse" in behind:
-        assert f"the MSE at {32 - behind['mse']} of 32 points" in verdict.measured
+        assert f"the MSE at {32 - behind['mse']} of 32 points" in found.measured
 
 
 def test_channels_that_are_equal_or_undefined_are_not_ahead():
     for metric, bad in (("animal", TASK), ("animal", [NAN] * 6), ("mse", FALLING)):
-        results = changed(GOOD, "p4-fig6", "rayleigh", metric, bad)
-        verdict = checks.check_channel(results)
+        results = changed(GOOD, "p4-fig6", metric, bad, fading="rayleigh")
         wanted = {"animal": "task accuracy at 0 of 6", "mse": "MSE at 26 of 32"}[metric]
-        assert wanted in verdict.measured
+        assert wanted in verdict("channel", results).measured
 
 
 def test_decoders_that_were_not_trained_do_not_count():
-    results = changed(GOOD, "p4-fig4", "awgn", "mse", [0.040, 0.040, 0.042, 0.045, 99.0])
-    results = changed(results, "p4-fig4", "awgn", "sensing", [0.0, 0.7, 0.9, 0.91, 0.92])
-    assert checks.check_channel(results).measured == checks.check_channel(GOOD).measured
+    at = {"fading": "awgn", "repetition": 0}
+    results = changed(GOOD, "p4-fig4", "mse", [0.040, 0.040, 0.042, 0.045, 99.0], **at)
+    results = changed(results, "p4-fig4", "sensing", [0.0, 0.7, 0.9, 0.91, 0.92], **at)
+    assert verdict("channel", results).measured == verdict("channel").measured
 
 
 # p4-size: sizes 2, 4, 10, 20 and 40
@@ -265,27 +270,13 @@ def test_size(fading, mse, sensing, status):
     results = GOOD
     for metric, values in (("mse", mse), ("sensing", sensing)):
         if values is not None:
-            results = changed(results, "p4-fig5", f"size/{fading}", metric, values)
-    assert checks.check_size(results).status == status
+            results = changed(results, "p4-fig5", metric, values, varied="size", fading=fading)
+    assert verdict("size", results).status == status
 
 
 def test_the_verdict_on_the_size_says_its_numbers():
-    measured = checks.check_size(GOOD).measured
-    assert (
-        "AWGN, n = 2, 20, 40: MSE 0.0600, 0.0400, 0.0380; sensing accuracy 0.600, 0.900, 0.930"
-        in (measured)
-    )
-
-
-def test_sizes_without_the_paper_s_are_an_error_that_names_it():
-    curves = [
-        series(f"size/{fading}", "size", [2, 10], mse=[0.1, 0.05], sensing=[0.5, 0.9])
-        for fading in FADINGS
-    ]
-    with pytest.raises(
-        ValueError, match=r"size of 'size/awgn' must be one of \[2.0, 10.0\], got 20"
-    ):
-        checks.check_size({"p4-fig5": stored("p4-fig5", *curves)})
+    expected = "AWGN, n = 2, 20, 40: MSE 0.0600, 0.0400, 0.0380; sensing accuracy 0.600, 0.900, "
+    assert expected in verdict("size").measured
 
 
 # p4-ranges
@@ -313,12 +304,12 @@ def test_ranges(awgn, rayleigh, status):
     for fading, (first, last) in zip(FADINGS, (awgn, rayleigh), strict=True):
         # What happens in between does not decide.
         values = [first, 9.0, -9.0, 9.0, last]
-        results = changed(results, "p4-fig5", f"ranges/{fading}", "sensing", values)
-    assert checks.check_ranges(results).status == status
+        results = changed(results, "p4-fig5", "sensing", values, varied="ranges", fading=fading)
+    assert verdict("ranges", results).status == status
 
 
 def test_the_verdict_on_the_ranges_says_its_numbers():
-    measured = checks.check_ranges(GOOD).measured
+    measured = verdict("ranges").measured
     assert "AWGN: sensing accuracy 0.880 to 0.680 from 1 to 6 ranges" in measured
     assert measured.endswith("a fall of 0.200 and of 0.320")
 
@@ -345,16 +336,16 @@ def test_the_verdict_on_the_ranges_says_its_numbers():
     ],
 )
 def test_semantic(fading, metric, values, status):
-    results = changed(GOOD, "p4-fig6", fading, metric, values)
-    assert checks.check_semantic(results).status == status
+    results = changed(GOOD, "p4-fig6", metric, values, fading=fading)
+    assert verdict("semantic", results).status == status
 
 
 def test_three_tasks_that_no_snr_helps_reproduce_nothing():
     results = GOOD
     for fading in FADINGS:
         for metric in ("mse", "sensing", "animal"):
-            results = changed(results, "p4-fig6", fading, metric, [0.5] * 6)
-    assert checks.check_semantic(results).status == "not reproduced"
+            results = changed(results, "p4-fig6", metric, [0.5] * 6, fading=fading)
+    assert verdict("semantic", results).status == "not reproduced"
 
 
 def test_the_verdict_on_three_tasks_says_its_numbers():
@@ -362,4 +353,4 @@ def test_the_verdict_on_three_tasks_says_its_numbers():
         "AWGN, from -9 to 11 dB: sensing accuracy 0.600 to 0.960, task accuracy 0.600 to 0.750, "
         "MSE 0.0600 to 0.0370"
     )
-    assert expected in checks.check_semantic(GOOD).measured
+    assert expected in verdict("semantic").measured

@@ -1,7 +1,6 @@
-"""The claims of all papers as one Markdown document: an overview, and an entry a claim.
+"""The claims of all papers as Markdown with a little HTML: an overview, and an entry a claim.
 
-What it writes is plain Markdown with a little HTML. A link to a figure goes to the anchor of the
-figure's id, ``#p1-fig2``; the page that shows a ledger has to know these anchors.
+A link to a figure goes to the anchor of the figure's id, ``#p1-fig2``, which the page has to know.
 """
 
 from __future__ import annotations
@@ -15,17 +14,6 @@ from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
 from isaclib.experiments.engine.results import ResultError
 from isaclib.experiments.series.results import Result as Series
-
-__all__ = [
-    "MARKS",
-    "Entry",
-    "count_table",
-    "entries",
-    "evaluated",
-    "overview",
-    "reread",
-    "verdict_counts",
-]
 
 Entry = tuple[Claim, Verdict]
 
@@ -42,17 +30,7 @@ LETTERS = {"omega_r": "ω_r", "lambda": "λ", "sigma": "σ", "->": "→"}
 
 
 def evaluated(directory: str | os.PathLike[str] | None = None) -> list[Entry]:
-    """Test every claim on the stored results, and insist that each can be.
-
-    Args:
-        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
-
-    Returns:
-        Each claim with its verdict.
-
-    Raises:
-        ResultError: If a claim cannot be tested.
-    """
+    """Test every claim on the stored results; ResultError if one cannot be."""
     found: list[Entry] = []
     for claim, outcome in evaluate(directory):
         if isinstance(outcome, ResultError):
@@ -62,14 +40,7 @@ def evaluated(directory: str | os.PathLike[str] | None = None) -> list[Entry]:
 
 
 def verdict_counts(outcomes: Sequence[Entry]) -> dict[str, dict[Status, int]]:
-    """Count the verdicts of each paper by their status.
-
-    Args:
-        outcomes: Claims with their verdicts.
-
-    Returns:
-        For each paper that has a claim the number of each status, zeros included.
-    """
+    """Number of verdicts of each status, zeros included, for each paper that has a claim."""
     counts: dict[str, dict[Status, int]] = {}
     for claim, verdict in outcomes:
         paper = counts.setdefault(claim.paper, dict.fromkeys(STATUSES, 0))
@@ -78,14 +49,7 @@ def verdict_counts(outcomes: Sequence[Entry]) -> dict[str, dict[Status, int]]:
 
 
 def count_table(outcomes: Sequence[Entry]) -> str:
-    """Write the counts of :func:`verdict_counts` with their sums as a Markdown table.
-
-    Args:
-        outcomes: Claims with their verdicts.
-
-    Returns:
-        The table, a row a status that occurs, a column a paper.
-    """
+    """These counts with their sums as a table, a row a status that occurs, a column a paper."""
     counts = verdict_counts(outcomes)
     rows = [
         f"| | {' | '.join(paper.upper() for paper in counts)} | all |",
@@ -100,15 +64,10 @@ def count_table(outcomes: Sequence[Entry]) -> str:
 
 
 def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
-    """Write all claims with their verdicts as a Markdown table, two columns wide for a phone.
+    """All claims with their verdicts as a table, two columns wide for a phone.
 
-    Args:
-        outcomes: Claims with their verdicts.
-        explained: Ids of reproduced claims that have a word of explanation too.
-
-    Returns:
-        The table. Each id links to its entry, ``#claim-<id>``; each verdict other than
-        ``"reproduced"``, and those of ``explained``, to their explanation, ``#why-<id>``.
+    Each id links to its entry, ``#claim-<id>``; each verdict other than ``"reproduced"``, and those
+    of the ids in ``explained``, to their explanation, ``#why-<id>``.
     """
     rows = ["| claim | verdict |", "|---|---|"]
     for claim, verdict in outcomes:
@@ -121,32 +80,16 @@ def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
 
 
 def entries(outcomes: Sequence[Entry], paper: str) -> str:
-    """Write all that is known of a paper's claims, each in a block that opens.
-
-    Args:
-        outcomes: Claims with their verdicts.
-        paper: Paper id, such as ``"p1"``.
-
-    Returns:
-        Markdown with an HTML ``<details>`` a claim, whose id is ``claim-<id>``; empty if there is
-        no claim of this paper.
-    """
+    """All that is known of a paper's claims, an HTML ``<details>`` each, ``claim-<id>``."""
     return "\n\n".join(_entry(*outcome) for outcome in outcomes if outcome[0].paper == paper)
 
 
 def reread(result: Any, readings: Mapping[str, Any]) -> Any:
     """Put some rows of a result in the place of others, as another reading of the paper has it.
 
-    Args:
-        result: Stored result.
-        readings: For a coordinate, which of its values takes the place of which, such as
-            ``{"unit": {"rad": "deg"}}``. What was there before is left out.
-
-    Returns:
-        The same result with these coordinates changed.
-
-    Raises:
-        KeyError: If no row has such a coordinate.
+    ``readings`` say for a coordinate which of its values takes the place of which, such as
+    ``{"unit": {"rad": "deg"}}``. What was there before is left out. KeyError if there is no such
+    value.
     """
     if isinstance(result, Series):
         return _reread_series(result, readings)

@@ -1,11 +1,12 @@
 import re
 
 import fake_paper
+import ledger
 import pytest
 from stored_results import a_result as rows_of
 from stored_series import a_result
 
-from isaclib.experiments import claims, ledger
+from isaclib.experiments import claims
 from isaclib.experiments.engine.claims import Number, Verdict
 from isaclib.experiments.engine.results import ResultError
 from isaclib.experiments.engine.tables import tabulate
