@@ -53,29 +53,27 @@ def test_autoencoder_rows(row, suffix):
             assert_rounded(value, statistics.fmean(c[metric].values[at] for c in curves))
 
 
+BASELINE, MATRIX = {"system": "baseline", "rho": 1.0}, {"system": "model-driven", "omega_r": 1.0}
+NETWORKS = {"system": "networks", "step": "angle", "omega_r": 1.0}
 P2_ROWS = {
-    "Baseline that knows the spacings": ("baseline/known", 20),
-    "Baseline that assumes λ/2": ("baseline/unknown", 20),
-    "Model-driven learning, 500 grid angles": ("model-driven/unlimited", 3),
-    "Model-driven learning, 156 grid angles": ("model-driven/limited", 3),
-    "Networks, 128 neurons": ("networks/unlimited", 1),
-    "Networks, 21 neurons": ("networks/limited", 1),
+    "Baseline that knows the spacings": ({**BASELINE, "spacings": "known"}, 20),
+    "Baseline that assumes λ/2": ({**BASELINE, "spacings": "unknown"}, 20),
+    "Model-driven learning, 500 grid angles": ({**MATRIX, "complexity": "unlimited"}, 3),
+    "Model-driven learning, 156 grid angles": ({**MATRIX, "complexity": "limited"}, 3),
+    "Networks, 128 neurons": ({**NETWORKS, "complexity": "unlimited"}, 1),
+    "Networks, 21 neurons": ({**NETWORKS, "complexity": "limited"}, 1),
 }
 
 
 @pytest.mark.parametrize("row", P2_ROWS)
 def test_p2_rows(row):
-    name, arrays = P2_ROWS[row]
+    at, arrays = P2_ROWS[row]
     shown = [value for column in numbers(row) for value in column]
     measured = []
-    for figure in ("p2-fig4", "p2-fig5"):
-        result = load_result(figure, RESULTS)
-        curves = [result[f"{name}/{draw}"] for draw in range(arrays)]
-        for curve in curves:
-            swept = "omega_r" if "omega_r" in curve.quantities else "rho"
-            assert curve[swept].values[-1] == 1
-        for metric in ("p_md", "rmse_deg"):
-            measured.append(statistics.fmean(c[metric].values[-1] for c in curves))
+    for figure, sector in (("p2-fig4", "seen"), ("p2-fig5", "unseen")):
+        rows = load_result(figure, RESULTS).where(**at, sector=sector)
+        assert rows.at("array") == list(range(arrays))
+        measured += [statistics.fmean(rows[metric].values) for metric in ("p_md", "rmse_deg")]
     for value, truth in zip(shown, measured, strict=True):
         assert_rounded(value, truth)
 

@@ -31,6 +31,7 @@ from isaclib.experiments.p2.tasks import (
     LeastSquares,
     Measure,
     Setting,
+    Shares,
     System,
     TrainMatrix,
     TrainNetworks,
@@ -45,9 +46,6 @@ UNITS = {"ser": "1", "p_md": "1", "p_fa": "1", "rmse_deg": "deg", "threshold": "
 
 KNOWN = {"known": True, "unknown": False}
 """What the coordinate ``spacings`` says of a baseline: whether it knows the true ones."""
-
-Systems = Iterator[tuple[At, System, tuple[float, ...]]]
-"""Systems with their coordinates and trade-off parameters."""
 
 
 def trained_networks(
@@ -127,37 +125,32 @@ def ideal_panels(c: IdealConfig) -> list[Panel]:
 # Figs. 4 and 5
 
 
-def array_rows(c: ArraysConfig, systems: Systems) -> Iterator[Row]:
-    """Systems in both target sectors."""
-    for at, system, shares in systems:
-        for name, sector in c.sectors().items():
-            yield Row({**at, "sector": name}, Measure(system, sector, c.test, shares))
+def array_rows(c: ArraysConfig, at: At, system: System, shares: Shares = ()) -> Iterator[Row]:
+    """A system in both target sectors."""
+    for name, sector in c.sectors().items():
+        yield Row({**at, "sector": name}, Measure(system, sector, c.test, shares))
 
 
-def impaired_systems(c: ImpairedConfig, seed: int) -> Systems:
+def impaired_rows(c: ImpairedConfig, seed: int) -> Iterator[Row]:
     """Baselines and, in either complexity, learners on arrays with spacing errors."""
 
-    def settings(draws: int) -> Iterator[tuple[int, Setting]]:
-        for array, impairment in enumerate(c.arrays(c.model, draws)):
-            yield array, Setting(c.scenario, seed, impairment)
+    def settings(draws: int) -> list[tuple[int, Setting]]:
+        arrays = enumerate(c.arrays(c.model, draws))
+        return [(array, Setting(c.scenario, seed, impairment)) for array, impairment in arrays]
 
     at: At
     for spacings, (array, setting) in product(KNOWN, settings(c.baseline_draws)):
         at = {"system": "baseline", "spacings": spacings, "array": array}
-        yield at, LeastSquares(setting, KNOWN[spacings], c.grid_size), c.rhos
+        baseline = LeastSquares(setting, KNOWN[spacings], c.grid_size)
+        yield from array_rows(c, at, baseline, c.rhos)
     for complexity, (matrix, networks) in c.trainings().items():
         for array, setting in settings(c.matrix_draws):
             at = {"system": "model-driven", "complexity": complexity, "array": array}
-            yield at, TrainMatrix(setting, matrix), c.radar_weights
+            yield from array_rows(c, at, TrainMatrix(setting, matrix), c.radar_weights)
         for (array, setting), weight in product(settings(c.network_draws), c.radar_weights):
+            at = {"system": "networks", "complexity": complexity, "array": array}
             for step, trained in trained_networks(setting, networks, weight).items():
-                at = {"system": "networks", "complexity": complexity, "array": array, "step": step}
-                yield {**at, "omega_r": weight}, trained, ()
-
-
-def impaired_rows(c: ImpairedConfig, seed: int) -> Iterator[Row]:
-    """All systems in both target sectors."""
-    return array_rows(c, impaired_systems(c, seed))
+                yield from array_rows(c, {**at, "step": step, "omega_r": weight}, trained)
 
 
 def unseen_rows(c: ImpairedConfig, seed: int) -> Iterator[Row]:
@@ -167,9 +160,11 @@ def unseen_rows(c: ImpairedConfig, seed: int) -> Iterator[Row]:
 
 def impaired_trainings(c: ImpairedConfig, seed: int) -> Iterator[Row]:
     """Steering matrices, and narrow networks after both steps; wide ones would be too large."""
-    for at, system, _ in impaired_systems(c, seed):
-        small = at.get("complexity") == "limited" and at.get("step") == "angle"
-        if isinstance(system, TrainMatrix) or (isinstance(system, TrainNetworks) and small):
+    for row in unseen_rows(c, seed):
+        assert isinstance(row.task, Measure)
+        at, system = {k: v for k, v in row.at.items() if k != "sector"}, row.task.system
+        narrow = at.get("complexity") == "limited" and at.get("step") == "angle"
+        if isinstance(system, TrainMatrix) or (isinstance(system, TrainNetworks) and narrow):
             yield Row(at, system)
 
 
@@ -216,23 +211,18 @@ def impaired_panels(c: ImpairedConfig, *, sector: str) -> list[Panel]:
 
 
 def readings_rows(c: ReadingsConfig, seed: int) -> Iterator[Row]:
-    """Baselines and steering matrices at omega_r = 1, in both target sectors."""
-    return array_rows(c, readings_systems(c, seed))
-
-
-def readings_systems(c: ReadingsConfig, seed: int) -> Systems:
-    """Baselines and steering matrices for each reading of the spacing errors."""
+    """Baselines and steering matrices at omega_r = 1 for each reading, in both target sectors."""
     at: At
     for model in c.models:
         for array, impairment in enumerate(c.arrays(model, c.baseline_draws)):
             setting = Setting(c.scenario, seed, impairment)
             for spacings, known in KNOWN.items():
                 at = {"system": "baseline", "spacings": spacings, "model": model, "array": array}
-                yield at, LeastSquares(setting, known, c.grid_size), (1.0,)
+                yield from array_rows(c, at, LeastSquares(setting, known, c.grid_size), (1.0,))
         for array, impairment in enumerate(c.arrays(model, c.matrix_draws)):
-            setting = Setting(c.scenario, seed, impairment)
             at = {"system": "model-driven", "model": model, "array": array}
-            yield at, TrainMatrix(setting, c.matrix), (1.0,)
+            matrix = TrainMatrix(Setting(c.scenario, seed, impairment), c.matrix)
+            yield from array_rows(c, at, matrix, (1.0,))
 
 
 def readings_panels(c: ReadingsConfig) -> list[Panel]:

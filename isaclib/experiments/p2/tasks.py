@@ -3,7 +3,6 @@
 P2 trains for all sectors at once, so a system is measured for any target sector.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,11 @@ import torch
 from isaclib._progress import report
 from isaclib.experiments.engine.tasks import At, Outcome, Point, Task, Test, Work
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.tasks import baseline_transceiver
+from isaclib.experiments.p1.tasks import (
+    baseline_transceiver,
+    measurement_of,
+    performance_values,
+)
 from isaclib.experiments.p2.config import MatrixTraining, NetworkTraining, Scenario, SectorDeg
 from isaclib.learning.networks import load_parameters
 from isaclib.metrics import Estimate
@@ -29,13 +32,7 @@ from isaclib.systems.steering_matrix.model import (
     seeded_model_driven,
 )
 from isaclib.systems.steering_matrix.training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.transceiver import (
-    Measurement,
-    Performance,
-    Transceiver,
-    measure,
-    operating_point,
-)
+from isaclib.systems.transceiver import Performance, Transceiver, measure, operating_point
 
 Shares = tuple[float, ...]
 """Trade-off parameters: rho of the baseline, omega_r of a steering matrix."""
@@ -175,9 +172,7 @@ class Measure(Task):
         setting = self.system.setting
         scenario = setting.scenario.towards(self.sector_deg)
         radar, communication = scenario.channels(setting.positions())
-        measurement = Measurement(
-            self.test.samples, scenario.p_fa, setting.seed, self.test.block, work.device
-        )
+        measurement = measurement_of(scenario, self.test, setting.seed, work)
         operating, points = None, []
         for at, system in self.system.transceivers(scenario, self.shares, work):
             # Without a target the beam does not matter: one threshold is that of all points.
@@ -190,12 +185,5 @@ class Measure(Task):
 
 def values(found: Performance) -> dict[str, Estimate]:
     """Performance as stored: misdetections, and angles in degrees."""
-    angle, level = found.rmse, found.threshold
-    value, low, high = map(math.degrees, (angle.value, angle.low, angle.high))
-    return {
-        "ser": found.ser,
-        "p_md": found.p_d.complement(),
-        "p_fa": found.p_fa,
-        "rmse_deg": Estimate(value, low, high, angle.count),
-        "threshold": Estimate(level.value, level.low, level.high, level.count),
-    }
+    own = {"p_md": found.p_d.complement(), **performance_values(found)}
+    return {name: own[name] for name in ("ser", "p_md", "p_fa", "rmse_deg", "threshold")}
