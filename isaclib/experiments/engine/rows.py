@@ -36,11 +36,9 @@ def no_rows(config: Any, seed: int) -> Iterable[Row]:
 
 @dataclass(frozen=True)
 class FigureSpec(Generic[C]):
-    """One figure of a paper.
+    """One figure of a paper; its id, such as ``"p1-fig2"``, begins with the paper's.
 
     Attributes:
-        id: Figure id, such as ``"p1-fig2"``, which begins with its paper's.
-        title: What the figure shows, in one line.
         presets: Configuration of each preset, a frozen dataclass.
         rows: Makes the rows of a configuration and a seed.
         units: Unit of each measured quantity, in the order in which they are stored.

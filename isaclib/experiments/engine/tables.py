@@ -61,12 +61,9 @@ Key = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
 class Quantity:
     """One measured quantity along the rows.
 
-    Attributes:
-        values: [rows], float. NaN where it is undefined, or was not measured.
-        low: [rows], float, or None. Lower end of the confidence interval.
-        high: [rows], float, or None. Upper end of the confidence interval.
-        count: [rows], int, or None. Independent samples behind each value, where known.
-        unit: Unit of the values, such as ``"rad"``; ``"1"`` for a pure number.
+    Values are NaN where they are undefined or were not measured. ``low`` and ``high`` are the ends
+    of confidence intervals, ``count`` the independent samples behind a value, where these are
+    known. ``unit`` is such as ``"rad"``; ``"1"`` for a pure number.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = FORBID

@@ -51,18 +51,26 @@ PRESETS = {"p1": P1_PRESETS, "p2": P2_PRESETS, "p3": P3_PRESETS}
 FIRST = {"p1": {}, "p2": {"array": 0, "sector": "seen"}, "p3": {"array": 0}}
 
 
+class Asked(dict):
+    """Fixtures of the papers that a test asks for."""
+
+    def __init__(self, get):
+        self.get_of = get
+
+    def __missing__(self, name):
+        self.update(self.get_of(name[:2]))
+        return self[name]
+
+
 @pytest.fixture
 def stored(request):
     """All figures of P1, P2 and P3."""
-    found = {}
-    for paper in PAPERS:
-        found |= request.getfixturevalue(f"{paper}_stored")
-    return found
+    return Asked(lambda paper: request.getfixturevalue(f"{paper}_stored"))
 
 
 @pytest.fixture
 def folders(request):
-    return {paper: request.getfixturevalue(f"{paper}_folder") for paper in PAPERS}
+    return Asked(lambda paper: {paper: request.getfixturevalue(f"{paper}_folder")})
 
 
 def measurement(paper, p_fa=0.01):
