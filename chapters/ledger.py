@@ -8,12 +8,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
-from isaclib.experiments.engine.results import ResultError
-from isaclib.experiments.series.results import Result as Series
+from isaclib.experiments.engine.results import Result, ResultError
+from isaclib.experiments.engine.tasks import Scalar
 
 Entry = tuple[Claim, Verdict]
 
@@ -84,15 +83,13 @@ def entries(outcomes: Sequence[Entry], paper: str) -> str:
     return "\n\n".join(_entry(*outcome) for outcome in outcomes if outcome[0].paper == paper)
 
 
-def reread(result: Any, readings: Mapping[str, Any]) -> Any:
+def reread(result: Result, readings: Mapping[str, Mapping[Scalar | None, Scalar]]) -> Result:
     """Put some rows of a result in the place of others, as another reading of the paper has it.
 
     ``readings`` say for a coordinate which of its values takes the place of which, such as
     ``{"unit": {"rad": "deg"}}``. What was there before is left out. KeyError if there is no such
     value.
     """
-    if isinstance(result, Series):
-        return _reread_series(result, readings)
     rows = result.rows
     for name, values in readings.items():
         for value in values:
@@ -102,21 +99,6 @@ def reread(result: Any, readings: Mapping[str, Any]) -> Any:
         column = [values.get(own, own) for own in rows.at(name)]
         rows = dataclasses.replace(rows, coordinates={**rows.coordinates, name: column})
     return dataclasses.replace(result, rows=rows)
-
-
-def _reread_series(result: Series, names: Mapping[str, str]) -> Series:
-    """The same for series, by the beginnings of their names, until all papers have rows."""
-    series = list(result.series)
-    for old, new in names.items():
-        moved = [
-            dataclasses.replace(s, name=new + s.name.removeprefix(old))
-            for s in result.series
-            if s.name.startswith(old)
-        ]
-        if not moved:
-            raise KeyError(f"{result.figure} has no series {old}...")
-        series = [s for s in series if not s.name.startswith(new)] + moved
-    return dataclasses.replace(result, series=series)
 
 
 def _entry(claim: Claim, verdict: Verdict) -> str:

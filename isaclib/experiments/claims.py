@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isaclib.experiments.engine.claims import Claim, Number, Verdict
-from isaclib.experiments.engine.results import Result, ResultError, result_path
-from isaclib.experiments.stored import load_result
+from isaclib.experiments.engine.results import Result, ResultError, load_result, result_path
 
 __all__ = ["claims", "evaluate", "listed", "markdown_table", "report"]
 

@@ -8,7 +8,7 @@ PACKAGE = ROOT / "isaclib"
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
 NOT_SHOWN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
-    r"|\.experiments\.(engine|limits|stored|p\d|(series|convert).*)"
+    r"|\.experiments\.(engine|limits|p\d|convert.*)"
     r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims)|limits\.(?!config)).*"
     r"|\.experiments\.p[124]\.claims"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"

@@ -26,8 +26,8 @@ from limit_comparisons import (
 )
 from stored_places import places
 
+from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.registry import figures
-from isaclib.experiments.stored import load_result
 from isaclib.limits.error_rates import qam_error
 from isaclib.signal.modulation import qam
 

@@ -8,9 +8,9 @@ import pytest
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
+from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.limits.distances import distances
 from isaclib.experiments.p4.figures import final_rows
-from isaclib.experiments.stored import load_result
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -43,8 +43,8 @@ class Provenance:
 
     ``commit`` is ``"unknown"`` outside a repository; ``dirty`` says whether the library's files
     differed from it. ``device`` may name the GPU. ``wall_time_s`` holds what tasks took that were
-    finished before. ``created`` is UTC in ISO 8601. ``weights`` has the SHA-256 of the tensors' file
-    by its name.
+    finished before. ``created`` is UTC in ISO 8601. ``weights`` has the SHA-256 of the file of
+    tensors by its name.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.engine.tables import Quantity, Table
 from isaclib.experiments.limits.distances import (
     Distances,
@@ -12,7 +13,6 @@ from isaclib.experiments.limits.distances import (
     distances,
     front_at,
 )
-from isaclib.experiments.stored import load_result
 
 RESULTS = Path(__file__).parents[3] / "results"
 
