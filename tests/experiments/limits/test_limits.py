@@ -9,7 +9,7 @@ from drawn_curves import curves
 from figure_runs import check_presets, names, smoke_context
 from p2_payloads import same
 
-from isaclib.experiments.limits.beams import only, p1_systems, p2_systems, p3_systems
+from isaclib.experiments.limits.beams import only, p1_rows, p1_systems, p2_systems, p3_systems
 from isaclib.experiments.limits.config import MAP_PRESETS, SINGLE_CARRIER_PRESETS
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p1.config import Scenario as P1Scenario
@@ -155,10 +155,9 @@ def check_measured(series, source, indices, rmse):
 
 def test_what_was_measured_is_that_of_the_other_figures(stored):
     p1, fig2 = stored["p1"]["p1-limits"], stored["p1"]["p1-fig2"]
-    check_measured(p1["autoencoder/deg/0"], fig2["autoencoder/deg/0"], range(3), "rmse_deg")
-    phases = fig2["baseline"]["phase_rad"].values
-    in_phase = [i for i, phase in enumerate(phases) if phase == 0]
-    check_measured(p1["baseline"], fig2["baseline"], in_phase, "rmse_deg")
+    for name, rows in p1_rows(fig2).items():
+        in_phase = rows.where(phase=0.0 if name == "baseline" else None)
+        check_measured(p1[name], in_phase, range(3), "rmse_deg")
     p2, fig4 = stored["p2"]["p2-limits"], stored["p2"]["p2-fig4"]
     for name in P2_SYSTEMS:
         count = len(fig4[name])
@@ -212,7 +211,7 @@ def test_limits_of_p3_are_those_of_its_systems_beams(stored, folders):
 def test_systems_of_p1_are_those_that_were_measured(stored, folders):
     """Their beams and symbols with the model-based receivers, on the samples of Fig. 2."""
     fig2 = stored["p1"]["p1-fig2"]
-    systems = p1_systems(fig2, weights(folders, "p1-fig2"))
+    systems = p1_systems(fig2)
     assert [(s.name, s.parameter) for s in systems] == [
         *(("baseline", rho) for rho in (0.0, 0.5, 1.0)),
         *(("autoencoder/deg/0", omega) for omega in OMEGAS["p1"]),
@@ -222,13 +221,13 @@ def test_systems_of_p1_are_those_that_were_measured(stored, folders):
     for system in systems:
         receivers = Baseline(system.symbols, system.beam, positions, scenario.target_sector)
         found = measure(receivers, *scenario.channels(positions), measurement("p1"))
-        name = system.name if system.name == "baseline" else f"{system.name}/model-based"
-        series = fig2[name]
-        assert found.p_d.value == series["p_d"].values[system.index]
-        assert found.ser.value == series["ser"].values[system.index]
-        assert math.degrees(found.rmse.value) == pytest.approx(
-            series["rmse_deg"].values[system.index]
-        )
+        at = {"system": "baseline", "rho": system.parameter, "phase": 0.0}
+        if system.name != "baseline":
+            at = {"unit": "deg", "receivers": "classical", "omega_r": system.parameter}
+        row = fig2.where(**at)
+        assert found.p_d.value == row["p_d"].value
+        assert found.ser.value == row["ser"].value
+        assert math.degrees(found.rmse.value) == pytest.approx(row["rmse_deg"].value)
 
 
 @pytest.mark.parametrize("end", ["", UNSEEN])
@@ -313,7 +312,7 @@ def criteria(stored, name):
     else:
         scenario, radar_snr = P1Scenario(), 16.0
         positions = scenario.nominal_positions()
-        level = stored["p1"]["p1-fig2"]["baseline"]["threshold"].values[0] / 16
+        level = stored["p1"]["p1-fig2"].where(system="baseline")["threshold"].values[0] / 16
     sectors = scenario.target_sector, scenario.receiver_sector
     return BeamCriteria(positions, *sectors, radar_snr, 100.0, level)
 
