@@ -31,26 +31,24 @@ def assert_rounded(shown: float, measured: float) -> None:
 
 
 def test_baseline_row():
-    series = load_result("p1-fig2", RESULTS)["baseline"]
-    points = list(zip(series["rho"].values, series["phase_rad"].values, strict=True))
+    baseline = load_result("p1-fig2", RESULTS).where(system="baseline", phase=0.0)
     for metric, shown in zip(METRICS, numbers("Least-squares beams"), strict=True):
         assert len(shown) == 3
         for rho, value in zip((0.0, 0.5, 1.0), shown, strict=True):
-            # The sweep holds no 0.5 exactly if its values are changed: index() then fails.
-            assert_rounded(value, series[metric].values[points.index((rho, 0.0))])
+            assert_rounded(value, baseline.where(rho=rho)[metric].value)
 
 
 @pytest.mark.parametrize(
-    ("row", "suffix"), [("Autoencoder", ""), ("Its beams with classical", "/model-based")]
+    ("row", "receivers"), [("Autoencoder", "learned"), ("Its beams with classical", "classical")]
 )
-def test_autoencoder_rows(row, suffix):
-    result = load_result("p1-fig2", RESULTS)
-    curves = [result[f"autoencoder/deg/{repetition}{suffix}"] for repetition in range(3)]
+def test_autoencoder_rows(row, receivers):
+    rows = load_result("p1-fig2", RESULTS).where(unit="deg", receivers=receivers)
     for metric, shown in zip(METRICS, numbers(row), strict=True):
         assert len(shown) == 3
         for weight, value in zip((0.01, 0.09, 0.4), shown, strict=True):
-            at = curves[0]["omega_r"].values.index(weight)
-            assert_rounded(value, statistics.fmean(c[metric].values[at] for c in curves))
+            trainings = rows.where(omega_r=weight)[metric].values
+            assert len(trainings) == 3
+            assert_rounded(value, statistics.fmean(trainings))
 
 
 BASELINE, MATRIX = {"system": "baseline", "rho": 1.0}, {"system": "model-driven", "omega_r": 1.0}
