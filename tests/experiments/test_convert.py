@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from isaclib.cli import app
+from isaclib.experiments.convert import limits
 from isaclib.experiments.convert.documents import OLD
 from isaclib.experiments.engine.results import ResultError, content_hash, load_result, result_path
 from isaclib.experiments.engine.tasks import key_of
@@ -156,11 +157,31 @@ def test_what_cannot_be_converted_stays(tmp_path, spoil, message):
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
-def test_a_converted_result_or_one_that_was_never_series_is_refused(tmp_path):
+def test_a_converted_result_or_one_that_is_not_there_is_refused(tmp_path):
     an_old_document(tmp_path)
     convert(tmp_path, "p3-fig3")
     assert "schema must be 1, got 2" in convert(tmp_path, "p3-fig3").stderr
     assert "figure must be one of" in convert(tmp_path, "p3-fig9").stderr
-    assert "is rows now, got 'p3-limits'" in convert(tmp_path, "p3-limits").stderr
     shutil.rmtree(tmp_path / "p3")
     assert "cannot be read" in convert(tmp_path, "p3-fig3").stderr
+
+
+def test_limits_take_their_systems_from_the_result_that_was_used():
+    """Their old files named its commit, and called every parameter alike."""
+    results = Path(__file__).parents[2] / "results"
+    systems = load_result("p3-fig5", results)
+    used = f"commit {systems.provenance.commit}"
+
+    def document(used):
+        columns = [{"name": name} for name in ("parameter", "p_md")]
+        series, source = [{"name": "known/0", "quantities": columns}], {"notes": {}}
+        source["notes"]["systems of p3-fig5"] = used
+        found = {"figure": "p3-limits", "config": {"draws": 3}}
+        return {**found, "series": series, "provenance": source}
+
+    found = limits.prepared(document(used), results)
+    assert found["config"] == {"draws": 3, "systems": systems.config}
+    assert [column["name"] for column in found["series"][0]["quantities"]] == ["eta", "p_md"]
+    assert found["provenance"]["notes"]["systems of p3-fig5"] == used
+    with pytest.raises(ValueError, match="p3-fig5 must be that of commit dead, got that of"):
+        limits.prepared(document("commit dead"), results)

@@ -14,16 +14,8 @@ NAMES: dict[str, Names] = {"p1": p1, "p2": p2, "p3": p3, "p4": p4}
 
 
 def convert_figure(id: str, directory: Folder = None) -> Path:
-    """Convert the stored result of a figure.
-
-    Raises:
-        ValueError: There is no such figure, or its results were always rows.
-    """
+    """Convert the stored result of a figure; ValueError if there is no such figure."""
     spec = figure(id)
     if id in limits.SYSTEMS:
         return convert(spec, limits, directory, limits.prepared)
-    if spec.paper not in NAMES:
-        raise ValueError(
-            f"figure must be one that was stored as series and is rows now, got {id!r}"
-        )
     return convert(spec, NAMES[spec.paper], directory)

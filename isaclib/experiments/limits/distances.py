@@ -19,13 +19,7 @@ LABELLED = 100
 
 @dataclass(frozen=True)
 class Point:
-    """What a system does, or the mean over arrays of what it does.
-
-    Attributes:
-        p_md: Misdetection probability.
-        rmse: RMSE of detected targets [degrees or m].
-        own_beam: Misses of the best receiver behind the same beam; None if not measured.
-    """
+    """What a system does, or the mean over arrays; and the best receiver behind its own beam."""
 
     p_md: float
     rmse: float
@@ -34,15 +28,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Distances:
-    """Systems between a baseline and the limit.
-
-    Attributes:
-        name: What they have in common.
-        unit: Unit of the RMSE.
-        start: Baseline that is to be improved on.
-        limit: Best receiver with the best beam.
-        systems: The systems by their names.
-    """
+    """Systems between a baseline to be improved on, and the best receiver with the best beam."""
 
     name: str
     unit: str
@@ -71,11 +57,7 @@ class Distances:
 
 
 def distances(load: Load) -> list[Distances]:
-    """P1 at the symbol error rate of an autoencoder; P2 in both sectors and P3 for the radar alone.
-
-    Args:
-        load: Reads a stored result by its figure's id.
-    """
+    """P1 at the SER of an autoencoder; P2 in both sectors and P3 for the radar alone."""
     return [_p1(load), _p2(load, "seen"), _p2(load, "unseen"), _p3(load)]
 
 

@@ -19,8 +19,6 @@ from isaclib.experiments.limits.config import (
     P2_PRESETS,
     P3_PRESETS,
     LimitsConfig,
-    P1Limits,
-    P2Limits,
     P3Limits,
 )
 from isaclib.experiments.limits.systems import Array, p1_arrays, p2_arrays, p3_arrays
@@ -130,7 +128,32 @@ def out_of_reach(where: At) -> Callable[["Axes", Table], None]:
     return shade
 
 
-def panels(systems: Iterable[System], place: At, error: str) -> list[Panel]:
+P2_PLACE: At = {"array": 0, "sector": "seen"}
+P3_PLACE: At = {"array": 0}
+JOINT: At = {"figure": "p3-fig5", **P3_PLACE}
+P1_SYSTEMS = (
+    System({"system": "baseline"}, "baseline: least squares, MAPRT", "gray", "x"),
+    System({"system": "autoencoder"}, "autoencoder", "orange", "s"),
+)
+P2_SYSTEMS = (
+    System({"spacings": "known", **P2_PLACE}, "baseline, spacings known", "gray", "x"),
+    System({"spacings": "unknown", **P2_PLACE}, r"baseline, assumes $\lambda/2$", "purple", "D"),
+    System(
+        {"system": "model-driven", "complexity": "unlimited", **P2_PLACE},
+        *("model-driven", "blue", "o"),
+    ),
+    System({"system": "networks", **P2_PLACE}, "networks, $N=21$", "orange", "s"),
+)
+P3_SYSTEMS = (
+    System({"system": "known", **JOINT}, "baseline, spacings known", "gray", "x"),
+    System({"system": "unknown", **JOINT}, r"baseline, assumes $\lambda/2$", "purple", "D"),
+    System({"system": "SL", **JOINT}, "SL, all iterations", "blue", "o"),
+    System({"system": "SL+UL", **JOINT}, "SSL", "green", "^"),
+)
+"""Systems that are drawn, for the first array; those of P3 with their joint beams."""
+
+
+def panels(systems: Sequence[System], place: At, error: str) -> list[Panel]:
     """Misses and errors of the targets that are detected, over symbol errors."""
     front = {"system": "front", **place}
     layers: list[Layer] = [*systems, Best(front)]
@@ -141,76 +164,41 @@ def panels(systems: Iterable[System], place: At, error: str) -> list[Panel]:
     ]
 
 
-def p1_panels(c: P1Limits) -> list[Panel]:
-    """Limits of P1 Fig. 2."""
-    baseline = System({"system": "baseline"}, "baseline: least squares, MAPRT", "gray", "x")
-    learned = System({"system": "autoencoder"}, "autoencoder", "orange", "s")
-    return panels([baseline, learned], {}, "rmse_deg")
-
-
-def p2_panels(c: P2Limits) -> list[Panel]:
-    """Limits of P2 Fig. 4, for the first array."""
-    place: At = {"array": 0, "sector": "seen"}
-    known, unknown, matrix, networks = (
-        {"system": system, name: value, **place}
-        for system, name, value in (
-            ("baseline", "spacings", "known"),
-            ("baseline", "spacings", "unknown"),
-            ("model-driven", "complexity", "unlimited"),
-            ("networks", "complexity", "limited"),
-        )
-    )
-    systems = [
-        System(known, "baseline, spacings known", "gray", "x"),
-        System(unknown, r"baseline, assumes $\lambda/2$", "purple", "D"),
-        System(matrix, "model-driven", "blue", "o"),
-        System(networks, "networks, $N=21$", "orange", "s"),
-    ]
-    return panels(systems, place, "rmse_deg")
-
-
-def p3_panels(c: P3Limits) -> list[Panel]:
-    """Limits of P3 Fig. 5, for the first array."""
-    looks = {
-        "known": ("baseline, spacings known", "gray", "x"),
-        "unknown": (r"baseline, assumes $\lambda/2$", "purple", "D"),
-        "SL": ("SL, all iterations", "blue", "o"),
-        "SL+UL": ("SSL", "green", "^"),
-    }
-    place: At = {"array": 0}
-    joint: At = {**place, "figure": "p3-fig5"}
-    systems = [System({"system": name, **joint}, *look) for name, look in looks.items()]
-    return panels(systems, place, "position")
-
-
 def spec(
     shows: str,
     presets: Mapping[str, C],
     arrays: Callable[[C, int], list[Array]],
-    panels: Callable[[C], list[Panel]],
     *builds_on: str,
+    systems: Sequence[System],
+    place: At,
     joint: Callable[[C, int], Iterable[Row]] = no_rows,
 ) -> FigureSpec[C]:
     """Limits of a paper's systems, and rows of joint beams whose limits are not measured."""
     paper = builds_on[0][:2]
+    unit, error = ("m", "position") if paper == "p3" else ("deg", "rmse_deg")
     names = (*SEARCHED, "p_md", "p_fa", "rmse", "rmse_limit", *MEASURED)
     return FigureSpec(
         f"{paper}-limits",
         f"{shows} beside what no receiver, and no beam, can beat",
         presets,
         lambda c, seed: chain(limits(c, seed, arrays(c, seed)), joint(c, seed)),
-        {name: ("m" if paper == "p3" else "deg") if "rmse" in name else "1" for name in names},
-        Drawing(panels, height=4.6),
+        {name: unit if "rmse" in name else "1" for name in names},
+        Drawing(lambda c: panels(systems, place, error), height=4.6),
         lambda c, seed: fronts(c, seed, arrays(c, seed)),
         builds_on,
     )
 
 
-FIGURES = [
-    spec("P1 Fig. 2", P1_PRESETS, p1_arrays, p1_panels, "p1-fig2"),
-    spec("P2 Figs. 4 and 5", P2_PRESETS, p2_arrays, p2_panels, "p2-fig4"),
-    spec(
-        *("P3 Figs. 3 and 5", P3_PRESETS, p3_arrays, p3_panels, "p3-fig3", "p3-fig5"),
-        joint=p3_joint,
-    ),
-]
+P1 = spec("P1 Fig. 2", P1_PRESETS, p1_arrays, "p1-fig2", systems=P1_SYSTEMS, place={})
+P2 = spec(
+    *("P2 Figs. 4 and 5", P2_PRESETS, p2_arrays, "p2-fig4"),
+    systems=P2_SYSTEMS,
+    place=P2_PLACE,
+)
+P3 = spec(
+    *("P3 Figs. 3 and 5", P3_PRESETS, p3_arrays, "p3-fig3", "p3-fig5"),
+    systems=P3_SYSTEMS,
+    place=P3_PLACE,
+    joint=p3_joint,
+)
+FIGURES = (P1, P2, P3)
