@@ -10,7 +10,7 @@ NOT_SHOWN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
     r"|\.experiments\.(engine|limits|p\d|convert.*)"
     r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims)|limits\.(?!config)).*"
-    r"|\.experiments\.p[124]\.claims"
+    r"|\.experiments\.p[24]\.claims"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )
 
