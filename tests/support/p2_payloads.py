@@ -3,10 +3,6 @@
 import json
 
 
-def through_json(payload):
-    return json.loads(json.dumps(payload))
-
-
 def same(a, b):
     """Whether two records are equal."""
     return json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)
