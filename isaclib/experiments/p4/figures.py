@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from isaclib.channels.codes import Fading
 from isaclib.experiments.engine.panels import Drawing
 from isaclib.experiments.engine.results import Result
 from isaclib.experiments.engine.rows import FigureSpec, Row
@@ -40,6 +39,7 @@ from isaclib.experiments.p4.tasks import (
     CompareGradients,
     Confuse,
     FindComponents,
+    Labels,
     Measure,
     MeasureLinear,
     RoundSystem,
@@ -89,21 +89,17 @@ def performance(at: At, trained: TrainSystem, seed: int) -> Iterator[Row]:
         yield Row({"measured": "performance", **at, "epochs": epochs}, measure)
 
 
-def repetitions(
-    c: WeightsConfig | SemanticConfig, at: At, fading: Fading, seed: int
-) -> Iterator[Row]:
-    """The default system from other seeds of its training; the first is in the curve."""
-    for n in range(1, c.repetitions):
-        trained = training(c, replace(c.point, fading=fading), seed + n)
-        yield from performance({"fading": fading, **at, "repetition": n}, trained, seed)
-
-
 def gradients(c: Base, at: At, system: System, seed: int) -> Iterator[Row]:
     """Gradients of a system's tasks over the epochs of its training."""
     trained, batches = training(c, system, seed), c.training.gradient_batches
     for epochs in trained.marks:
         compare = CompareGradients(Trained(trained, epochs), seed, batches)
         yield Row({"measured": "gradients", **at, "epochs": epochs}, compare)
+
+
+def confusion(c: Base, at: At, system: System, seed: int, labels: Labels = "sensing") -> Row:
+    """Labels that a system decides for at the end of its training."""
+    return Row({"measured": "confusion", **at}, Confuse(final(c, system, seed), seed, labels))
 
 
 # Fig. 4
@@ -116,23 +112,22 @@ def weights_rows(c: WeightsConfig, seed: int) -> Iterator[Row]:
     with its decoder trained afterwards, for the encoder as it is.
     """
     for fading in FADINGS:
+        default = replace(c.point, fading=fading)
         for weight in c.sensing_weights:
             at: At = {"fading": fading, "sensing_weight": weight}
-            system = replace(c.point, fading=fading).weighted(weight)
+            system, end = default.weighted(weight), c.training.epochs
             own = training(c, system, seed)
             yield from performance({**at, "repetition": 0}, own, seed)
             yield from gradients(c, at, system, seed)
             if weight in (0, 1):
-                other, end = system.weighted(1 - weight), c.training.epochs
-                after = replace(
-                    own, system=other, start=Trained(own, end), encoder=False, marks=(end,)
-                )
+                other: dict[str, Any] = {"system": default.weighted(1 - weight), "marks": (end,)}
+                after = replace(own, start=Trained(own, end), encoder=False, **other)
                 measure = Measure(RoundSystem(Trained(after, end)), seed)
                 yield Row({"measured": "afterwards", **at}, measure)
-        default: At = {"sensing_weight": c.point.weights.sensing}
-        yield from repetitions(c, default, fading, seed)
-        confuse = Confuse(final(c, replace(c.point, fading=fading), seed), seed, "sensing")
-        yield Row({"measured": "confusion", "fading": fading}, confuse)
+        for n in range(1, c.repetitions):
+            at = {"fading": fading, "sensing_weight": default.weights.sensing, "repetition": n}
+            yield from performance(at, training(c, default, seed + n), seed)
+        yield confusion(c, {"fading": fading}, default, seed)
 
 
 def weights_trained(c: WeightsConfig, seed: int) -> Iterator[Row]:
@@ -147,27 +142,20 @@ KEPT: dict[str, float] = {"communication_snr_db": -9.0, "size": 4}
 """Of these sweeps, systems over AWGN whose parameters are stored for the chapter."""
 
 
-def varied(c: SweepsConfig, fading: Fading, parameter: str, value: float) -> System:
-    """The default system but for one parameter."""
-    changes: dict[str, Any] = {parameter: value}
-    return replace(c.point, fading=fading, **changes)
-
-
 def sweeps_rows(c: SweepsConfig, seed: int) -> Iterator[Row]:
     """Reconstruction and sensing over both SNRs, the size and the ranges, one at a time."""
     for fading, (parameter, values) in product(FADINGS, c.sweeps().items()):
         for value in values:
-            system = varied(c, fading, parameter, value)
-            at: At = {"varied": parameter, "fading": fading, parameter: value}
-            yield from performance(at, training(c, system, seed), seed)
+            own: dict[str, Any] = {"fading": fading, parameter: value}
+            system = replace(c.point, **own)
+            yield from performance({"varied": parameter, **own}, training(c, system, seed), seed)
             if parameter == "ranges" and value != c.point.ranges:
-                confuse = Confuse(final(c, system, seed), seed, "sensing")
-                yield Row({"measured": "confusion", "fading": fading, "ranges": value}, confuse)
+                yield confusion(c, own, system, seed)
     components = FindComponents(c.images, c.linear_images, max(c.sizes))
     codes = {(c.point.size, snr) for snr in c.communication_snrs_db}
     codes |= {(size, c.point.communication_snr_db) for size in c.sizes}
     for fading, (size, snr) in product(FADINGS, sorted(codes)):
-        at = {"fading": fading, "size": size, "communication_snr_db": snr}
+        at: At = {"fading": fading, "size": size, "communication_snr_db": snr}
         measure = MeasureLinear(components, size, snr, fading, seed)
         yield Row({"measured": "principal components", **at}, measure)
 
@@ -175,25 +163,25 @@ def sweeps_rows(c: SweepsConfig, seed: int) -> Iterator[Row]:
 def sweeps_trained(c: SweepsConfig, seed: int) -> Iterator[Row]:
     """Systems with a low SNR and a small code."""
     for parameter, value in KEPT.items():
-        system = final(c, varied(c, "awgn", parameter, value), seed)
-        yield Row({"fading": "awgn", parameter: value}, system)
+        own: dict[str, Any] = {"fading": "awgn", parameter: value}
+        yield Row(own, final(c, replace(c.point, **own), seed))
 
 
-# Fig. 6
+# Fig. 6 and the choices
 
 
 def semantic_rows(c: SemanticConfig, seed: int) -> Iterator[Row]:
     """Three tasks over the SNR, the same in both channels."""
     for fading in FADINGS:
+        default, at = replace(c.point, fading=fading), {"fading": fading}
         for snr in c.snrs_db:
-            system = replace(c.point, fading=fading, communication_snr_db=snr, sensing_snr_db=snr)
-            at: At = {"fading": fading, "snr_db": snr}
-            yield from performance({**at, "repetition": 0}, training(c, system, seed), seed)
-            yield from gradients(c, at, system, seed)
-        yield from repetitions(c, {"snr_db": c.point.communication_snr_db}, fading, seed)
-
-
-# Choices
+            system = replace(default, communication_snr_db=snr, sensing_snr_db=snr)
+            place: At = {**at, "snr_db": snr}
+            yield from performance({**place, "repetition": 0}, training(c, system, seed), seed)
+            yield from gradients(c, place, system, seed)
+        for n in range(1, c.repetitions):
+            place = {**at, "snr_db": default.communication_snr_db, "repetition": n}
+            yield from performance(place, training(c, default, seed + n), seed)
 
 
 def choices_rows(c: ChoicesConfig, seed: int) -> Iterator[Row]:
@@ -206,8 +194,7 @@ def choices_rows(c: ChoicesConfig, seed: int) -> Iterator[Row]:
         yield from performance(at, training(c, system, seed, choice.longer), seed)
         if choice.name == "ten classes":
             yield from gradients(c, at, system, seed)
-            confuse = Confuse(final(c, system, seed), seed, "label")
-            yield Row({"measured": "confusion", **at}, confuse)
+            yield confusion(c, at, system, seed, "label")
 
 
 FIG4 = FigureSpec(

@@ -7,8 +7,8 @@ that a file of half the size can hold, so that stored weights give the stored nu
 import functools
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -32,6 +32,7 @@ from isaclib.systems.semantic.training import (
 )
 
 Parameters = Mapping[str, torch.Tensor]
+Labels = Literal["sensing", "label"]
 
 _ROUNDED = "stored as float16, and measured like that"
 
@@ -86,45 +87,33 @@ class TrainSystem(Recorded):
 
     def model(self, parameters: Parameters | None = None, device: str = "cpu") -> Semantic:
         """The system with these parameters, or untrained."""
-        system, seed = self.system, self.seed
-        model = seeded_semantic(
-            system.size, system.ranges, seed=seed, known=system.known, layers=system.layers
-        )
+        size, ranges, layers = self.system.size, self.system.ranges, self.system.layers
+        known = self.system.known
+        model = seeded_semantic(size, ranges, seed=self.seed, known=known, layers=layers)
         if parameters is not None:
             load_parameters(model, parameters)
         return model.to(device)
 
     def run(self, work: Work) -> Outcome:
         """Train, or go on from a checkpoint; what was kept before it lies beside it."""
-        data, kept = _load(self.images), []
-        model = self.model(self.start and self.start.parameters(work), work.device)
+        data, link, last, kept = _load(self.images), self.system.link(), self.marks[-1], []
+        model = self.model(self.start.parameters(work) if self.start else None, work.device)
+        losses = self.system.weights, self.system.reconstruction_scale
+        plan = SemanticPlan(last, self.batch, self.learning_rate, *losses, self.encoder)
+        options: Any = {"seed": self.seed, "device": work.device}
         for before, epochs in itertools.pairwise((0, *self.marks)):
-            file = work.directory / f"after-{epochs}.safetensors"
+            file, part = (
+                work.directory / f"after-{epochs}.safetensors",
+                replace(plan, epochs=epochs),
+            )
             if not file.exists():
-                plan = SemanticPlan(
-                    epochs,
-                    self.batch,
-                    self.learning_rate,
-                    self.system.weights,
-                    self.system.reconstruction_scale,
-                    self.encoder,
-                )
-                with share(before / self.marks[-1], epochs / self.marks[-1]):
-                    train_semantic(
-                        model,
-                        self.system.link(),
-                        data.train,
-                        plan,
-                        work.directory,
-                        seed=self.seed,
-                        device=work.device,
-                    )
+                with share(before / last, epochs / last):
+                    train_semantic(model, link, data.train, part, work.directory, **options)
                 write_atomically(file, tensor_bytes(model.state_dict()))
             kept.append(load_tensors(file, None))
         tensors = {name: torch.stack([some[name] for some in kept]) for name in kept[0]}
-        return Outcome(
-            tensors={"marks": torch.tensor(self.marks), **tensors}, notes=data.origin.notes()
-        )
+        tensors["marks"] = torch.tensor(self.marks)
+        return Outcome(tensors=tensors, notes=data.origin.notes())
 
 
 @dataclass(frozen=True)
@@ -140,15 +129,10 @@ class RoundSystem(Task):
 
     def measured(self, seed: int, work: Work) -> SemanticPerformance:
         """Performance of the rounded system on the test images."""
-        training = self.trained.training
-        return measure_semantic(
-            training.model(work.outcome(self).tensors, work.device),
-            training.system.link(),
-            _load(training.images).test,
-            seed=seed,
-            block=training.images.block,
-            device=work.device,
-        )
+        training, parameters = self.trained.training, work.outcome(self).tensors
+        images, model = training.images, training.model(parameters, work.device)
+        options: Any = {"seed": seed, "block": images.block, "device": work.device}
+        return measure_semantic(model, training.system.link(), _load(images).test, **options)
 
 
 @dataclass(frozen=True)
@@ -179,19 +163,18 @@ class Confuse(Task):
 
     system: RoundSystem
     seed: int
-    labels: Literal["sensing", "label"]
+    labels: Labels
 
     def run(self, work: Work) -> Outcome:
         """Measure."""
         found = self.system.measured(self.seed, work)
         counts = found.sensing_confusion if self.labels == "sensing" else found.label_confusion
-        return Outcome(
-            [
-                Point({"images": float(count)}, {"true": true, "decided": decided})
-                for true, row in enumerate(counts)
-                for decided, count in enumerate(row)
-            ]
-        )
+        points = [
+            Point({"images": float(count)}, {"true": true, "decided": decided})
+            for true, row in enumerate(counts)
+            for decided, count in enumerate(row)
+        ]
+        return Outcome(points)
 
 
 @dataclass(frozen=True)
@@ -269,20 +252,18 @@ class MeasureLinear(Task):
     @torch.no_grad()
     def run(self, work: Work) -> Outcome:
         """Measure."""
-        found, images = work.outcome(self.components).tensors, self.components.images
-        total = float(found["total_variance"])
-        components = PrincipalComponents(**{**found, "total_variance": total})
+        found: Any = dict(work.outcome(self.components).tensors)
+        images, total = self.components.images, float(found.pop("total_variance"))
+        components = PrincipalComponents(**found, total_variance=total)
         code, channel = (
             components.code(self.size, self.snr_db),
             CodeChannel(self.snr_db, self.fading),
         )
         mse = Mean()
         for step, raw in enumerate(_load(images).test.images.split(images.block)):
-            pixels = scaled_pixels(raw)
+            pixels, generator = scaled_pixels(raw), step_generator(self.seed, "test/semantic", step)
             sent = code.encode(pixels)
-            realization = channel.draw(
-                *sent.shape, step_generator(self.seed, "test/semantic", step)
-            )
+            realization = channel.draw(len(sent), sent.shape[1], generator)
             error = code.reconstruct(channel(sent, realization), channel, realization) - pixels
             mse.update(error.square().mean((1, 2, 3)))
         return Outcome([Point({"mse": mse.estimate(), "psnr_db": psnr_db(mse.estimate())})])

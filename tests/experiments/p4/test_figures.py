@@ -281,8 +281,8 @@ def test_a_fresh_clone_trains_no_system_again_whose_points_are_stored(
     tasks = clone.tasks()
     records = {key: clone.cache().read(task) for key, task in tasks.items()}
     sources = [record.source for record in records.values() if record]
-    # Two stops of the default over both channels; two systems whose weights are stored.
-    assert (sources.count("p4-fig4"), sources.count("p4-fig5")) == (4, 2)
+    # Two stops of the default over both channels, and its weights; two systems of its own.
+    assert (sources.count("p4-fig4"), sources.count("p4-fig5")) == (6, 2)
     missing = [tasks[key] for key, record in records.items() if record is None]
     trainings = [task for task in missing if isinstance(task, TrainSystem)]
     default = FIG5.presets["smoke"].point
@@ -290,7 +290,7 @@ def test_a_fresh_clone_trains_no_system_again_whose_points_are_stored(
         dataclasses.replace(default, fading=fading) for fading in FADINGS
     }
     assert len(trainings) == 2
-    assert len(missing) == 2 + 4  # and these are not rounded
+    assert len(missing) == 2 + 2  # and the early stops were not rounded
 
 
 def test_other_systems_are_other_tasks():
