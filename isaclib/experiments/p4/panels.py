@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from isaclib.experiments.engine.panels import Drawing, Layer, Line, Panel
+from isaclib.experiments.engine.panels import Drawing, Layer, Line, Panel, Ranges, Selected
 from isaclib.experiments.engine.tables import Table
 from isaclib.experiments.engine.tasks import At
 from isaclib.experiments.p4.config import (
@@ -48,13 +48,10 @@ def channel_look(fading: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Plain:
+class Plain(Selected):
     """A line without markers and intervals."""
 
-    where: At
-    label: str
-    color: str
-    line: str
+    line: str = "--"
     alpha: float | None = None
 
     def draw(self, axes: "Axes", rows: Table, x: str, y: str) -> None:
@@ -64,30 +61,6 @@ class Plain:
         rows, color = rows.where(**self.where), COLORS[self.color]
         places = rows[x].values, rows[y].values
         axes.plot(*places, self.line, color=color, alpha=self.alpha, label=self.label)
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """Mean and range of one point over the seeds of its training."""
-
-    where: At
-    label: str
-    marker: str
-
-    def draw(self, axes: "Axes", rows: Table, x: str, y: str) -> None:
-        """Draw it."""
-        from isaclib.experiments.engine.plotting import COLORS, plot_ranges
-
-        rows = rows.where(**self.where)
-        plot_ranges(
-            axes,
-            rows[x].values[:1],
-            [rows[y].values],
-            average=lambda column: sum(column) / len(column),
-            label=f"{self.label}: mean and range of {len(rows)} trainings",
-            color=COLORS["black"],
-            marker=self.marker,
-        )
 
 
 def earlier(c: Base, label: str) -> str:
@@ -101,16 +74,20 @@ def curves(c: Base, at: At) -> list[Layer]:
     for fading, (label, color, marker) in CHANNELS.items():
         where: At = {"measured": "performance", "fading": fading, **at}
         early, end = ({**where, "epochs": n} for n in c.training.marks())
-        layers.append(Plain(early, earlier(c, label), color, ":", alpha=0.8))
+        layers.append(Plain(early, earlier(c, label), color, ":", 0.8))
         layers.append(Line(end, label, color, marker))
     return layers
 
 
-def repeated(c: Base, at: At) -> list[Layer]:
-    """The default system over the seeds of its training."""
-    where: At = {"measured": "performance", "epochs": c.training.epochs, **at}
-    pairs = zip(CHANNELS.items(), "Dv", strict=True)
-    return [Repeated({**where, "fading": f}, label, m) for (f, (label, *_)), m in pairs]
+def repeated(c: WeightsConfig | SemanticConfig, x: str, place: float) -> list[Layer]:
+    """Mean and range of the default system over the seeds of its training, at its place on x."""
+    layers: list[Layer] = []
+    for (fading, (label, *_)), marker in zip(CHANNELS.items(), "Dv", strict=True):
+        where: At = {"measured": "performance", "fading": fading, x: place}
+        where = {**where, "epochs": c.training.epochs}
+        label = f"{label}: mean and range of {c.repetitions} trainings"
+        layers.append(Ranges(where, label, "black", marker, shift=place))
+    return layers
 
 
 def panel(x: str, y: str, layers: list[Layer], *, logarithmic: bool = False) -> Panel:
@@ -148,7 +125,7 @@ def weights_panels(c: WeightsConfig) -> list[Panel]:
     panels = []
     for y, end in (("mse", 1.0), ("sensing", 0.0)):
         layers = curves(c, {"repetition": 0})
-        layers += repeated(c, {"sensing_weight": c.point.weights.sensing})
+        layers += repeated(c, "sensing_weight", c.point.weights.sensing)
         for fading, (label, color, _) in CHANNELS.items():
             where: At = {"measured": "afterwards", "fading": fading, "sensing_weight": end}
             label = f"{label}, decoder trained afterwards"
@@ -168,7 +145,7 @@ def sweeps_panels(c: SweepsConfig) -> list[Panel]:
         layers = curves(c, {"varied": x})
         for fading, (label, color) in LINEAR.items() if x in fixed and y == "mse" else ():
             where: At = {"measured": "principal components", "fading": fading, **fixed[x]}
-            layers.append(Plain(where, label, color, "--"))
+            layers.append(Plain(where, label, color))
         panels.append(panel(x, y, layers))
     return panels
 
@@ -176,7 +153,7 @@ def sweeps_panels(c: SweepsConfig) -> list[Panel]:
 def semantic_panels(c: SemanticConfig) -> list[Panel]:
     """Three tasks over the SNR."""
     layers = curves(c, {"repetition": 0})
-    layers += repeated(c, {"snr_db": c.point.communication_snr_db})
+    layers += repeated(c, "snr_db", c.point.communication_snr_db)
     return [panel("snr_db", y, layers) for y in ("mse", "sensing", "animal")]
 
 
@@ -216,7 +193,9 @@ def choices_panels(c: ChoicesConfig) -> list[Panel]:
 
 def gradients_panels(c: WeightsConfig) -> list[Panel]:
     """Cosine between both tasks' gradients for the shared encoder, and the share of one."""
-    from isaclib.experiments.engine.plotting import COLORS
+    from isaclib.experiments.engine.plotting import COLORS, plot_points
+
+    x = "sensing_weight"
 
     def ends(rows: Table, fading: str, task: str, other: str | None) -> Table:
         end, at = c.training.epochs, {"task": task, "other": other}
@@ -226,38 +205,31 @@ def gradients_panels(c: WeightsConfig) -> list[Panel]:
         # Beside each other, so that the bars do not hide each other.
         for shift, fading in zip((-0.006, 0.006), CHANNELS, strict=True):
             both = ends(rows, fading, "reconstruction", "sensing")
-            found = both["cosine"]
-            assert found.low is not None
-            assert found.high is not None
-            bars = [
-                [v - low for v, low in zip(found.values, found.low, strict=True)],
-                [high - v for v, high in zip(found.values, found.high, strict=True)],
-            ]
-            places = [weight + shift for weight in both["sensing_weight"].values]
-            axes.errorbar(places, found.values, yerr=bars, elinewidth=1, **channel_look(fading))
+            places: list[Any] = [weight + shift for weight in both[x].values]
+            both = replace(both, coordinates={**both.coordinates, x: places})
+            plot_points(axes, both, x, "cosine", **channel_look(fading))
         axes.axhline(0, color=COLORS["gray"], lw=0.8)
 
     def shares(axes: "Axes", rows: Table) -> None:
         for fading in CHANNELS:
-            weights = ends(rows, fading, "reconstruction", "sensing")["sensing_weight"].values
-            found = []
-            for weight in weights:
-                image, target = (
-                    ends(rows, fading, task, None).where(sensing_weight=weight)["norm"].value
-                    for task in ("reconstruction", "sensing")
-                )
-                rest = (1 - weight) * c.point.reconstruction_scale * image
-                found.append(weight * target / (weight * target + rest))
+            weights = ends(rows, fading, "reconstruction", "sensing")[x].values
+            images, targets = (
+                [ends(rows, fading, task, None).where(**{x: w})["norm"].value for w in weights]
+                for task in ("reconstruction", "sensing")
+            )
+            found = [
+                w * target / (w * target + (1 - w) * c.point.reconstruction_scale * image)
+                for w, image, target in zip(weights, images, targets, strict=True)
+            ]
             axes.plot(weights, found, **channel_look(fading))
         axes.plot([0, 1], [0, 1], ":", color=COLORS["gray"])
         axes.axhline(0.5, color=COLORS["gray"], ls="--", lw=0.8)
 
-    drawn = (
-        ("cosine between the tasks' gradients", cosines),
-        ("share of the sensing gradient", shares),
-    )
-    x = "sensing_weight"
-    return [Panel(x, "", [], LABELS[x], label, finish=finish) for label, finish in drawn]
+    finish = {
+        "cosine between the tasks' gradients": cosines,
+        "share of the sensing gradient": shares,
+    }
+    return [Panel(x, "", [], LABELS[x], label, finish=draw) for label, draw in finish.items()]
 
 
 GRADIENTS = Drawing(gradients_panels)
