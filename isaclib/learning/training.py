@@ -99,13 +99,7 @@ class _AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint, or leave the one before.
-
-        Args:
-            checkpoint: What to write.
-            path: Where.
-            storage_options: Not used.
-        """
+        """Write a checkpoint, or leave the one before."""
         stream = io.BytesIO()
         torch.save(checkpoint, stream)
         content = stream.getvalue()
