@@ -22,15 +22,15 @@ import time
 from pathlib import Path
 
 import torch
-from isaclib.experiments.p1.figures.config import Scenario
-from isaclib.systems.autoencoder.model.model import SEQUENTIAL
-from isaclib.systems.autoencoder.model.training import (
+
+from isaclib.experiments.p1.config import Scenario
+from isaclib.learning.training import Schedule, train
+from isaclib.signal.noise import step_generator
+from isaclib.systems.autoencoder.model import SEQUENTIAL
+from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
     Objective,
-    training_generator,
 )
-
-from isaclib.learning.training import Schedule, train
 
 BATCH = 10_000
 RADAR_WEIGHT = 0.09
@@ -60,7 +60,7 @@ class BareLoop:
         start = time.perf_counter()
         for index in range(self.done, self.done + steps):
             self.optimizer.zero_grad()
-            self.loss(training_generator(0, self.stage, index, "cpu")).backward()
+            self.loss(step_generator(0, f"train/{self.stage}", index)).backward()
             self.optimizer.step()
         self.done += steps
         return time.perf_counter() - start

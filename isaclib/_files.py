@@ -21,11 +21,6 @@ def sha256_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha1_of_bytes(content: bytes) -> str:
-    """Return the SHA-1 of some bytes, to recognise a known file by, not to trust one by it."""
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
-
 def sha256_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits."""
     with path.open("rb") as stream:

@@ -83,7 +83,7 @@ def check_one_of(name: str, value: _T, allowed: Collection[_T]) -> _T:
 def check_interval_deg(
     name: str, value: tuple[float, float], low: float = -90.0, high: float = 90.0
 ) -> tuple[float, float]:
-    """Check that an argument is a pair of angles in increasing order within ``[low, high]`` [deg]."""
+    """Check that an argument is a pair of rising angles within ``[low, high]`` [deg]."""
     allowed = f"a pair (lower, upper) of degrees with {low:g} <= lower < upper <= {high:g}"
     try:
         first, second = (_number(name, end, allowed, math.isfinite) for end in value)

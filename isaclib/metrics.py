@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torchmetrics import Metric
 
-from isaclib._validation import check_nonnegative_int, check_positive, check_probability
+from isaclib._validation import check_nonnegative_int, check_probability
 
 
 @dataclass(frozen=True)
@@ -173,23 +173,18 @@ class Mean(Metric):
         return Estimate(mean, mean - half, mean + half, count)
 
 
-def psnr_db(mse: Estimate, peak: float = 1.0) -> Estimate:
+def psnr_db(mse: Estimate) -> Estimate:
     r"""Peak signal-to-noise ratio of reconstructed images from their mean squared error.
 
     Args:
-        mse: Mean squared error over all images, in the square of the pixels' unit.
-        peak: Largest value of a pixel, positive.
+        mse: Mean squared error over all images, of pixels in [0, 1].
 
     Returns:
-        :math:`10 \log_{10}(\mathrm{peak}^2 / \mathrm{MSE})` [dB] with the interval of the error;
-        infinite where that is zero.
-
-    Raises:
-        ValueError: If ``peak`` is not positive.
+        :math:`-10 \log_{10} \mathrm{MSE}` [dB] with the interval of the error; infinite where it
+        is zero.
     """
-    square = check_positive("peak", peak) ** 2
     value, high, low = (
-        10 * math.log10(square / x) if x > 0 else math.inf if x <= 0 else math.nan
+        10 * math.log10(1 / x) if x > 0 else math.inf if x <= 0 else math.nan
         for x in (mse.value, mse.low, mse.high)
     )
     return Estimate(value, low, high, mse.count)

@@ -41,13 +41,7 @@ _LARGEST = 64 * 2**20
 
 @dataclass(frozen=True)
 class Archive:
-    """A data set's archive on the web.
-
-    Attributes:
-        url: Where it is.
-        sha256: Digest that it must have before it is opened.
-        records: Images in each of its files.
-    """
+    """A data set's archive on the web: its digest before it is opened, the images in each file."""
 
     url: str
     sha256: str
@@ -62,12 +56,7 @@ CIFAR10 = Archive(
 
 
 def present(root: Path, archive: Archive = CIFAR10) -> ImageData | None:
-    """Return the set that is in the folder of data sets, None where there is none or a broken one.
-
-    Args:
-        root: Folder of data sets.
-        archive: What the set must look like.
-    """
+    """Return the set in the folder of data sets, None where there is none or a broken one."""
     try:
         return read_cifar10(root / FOLDER, records=archive.records)
     except DataError:
@@ -75,15 +64,7 @@ def present(root: Path, archive: Archive = CIFAR10) -> ImageData | None:
 
 
 def download(root: Path, url: str | None = None, archive: Archive = CIFAR10) -> ImageData:
-    """Download the archive and put its set into the folder of data sets.
-
-    Args:
-        root: Folder of data sets.
-        url: Mirror of the same archive.
-        archive: What to download.
-
-    Returns:
-        The set.
+    """Download the archive, from a mirror if given, and put its set into the folder of data sets.
 
     Raises:
         DataError: The download failed, the archive has another digest, is damaged, has a member
@@ -103,25 +84,23 @@ def adopt(source: Path, root: Path, archive: Archive = CIFAR10) -> ImageData:
         root: Folder of data sets.
         archive: What the set must look like, and the digest that an archive must have.
 
-    Returns:
-        The set.
-
     Raises:
         DataError: There is no such folder, or as :func:`download`.
         OSError: Something could not be written.
     """
     if source.is_file():
-        found = sha256_of_file(source)
-        if found != archive.sha256:
-            raise DataError(f"{source}: SHA-256 must be {archive.sha256}, got {found}")
+        digest = sha256_of_file(source)
+        if digest != archive.sha256:
+            raise DataError(f"{source}: SHA-256 must be {archive.sha256}, got {digest}")
         contents = _members(source)
     elif source.is_dir():
         folder = source / FOLDER if (source / FOLDER).is_dir() else source
-        if folder.resolve() == (root / FOLDER).resolve():
-            return read_cifar10(folder, records=archive.records)
         # Whatever is wrong with it is said of the place that the user named.
-        read_cifar10(folder, records=archive.records)
-        contents = _copies(folder)
+        data = read_cifar10(folder, records=archive.records)
+        if folder.resolve() == (root / FOLDER).resolve():
+            return data
+        found = (folder / name for name in FILES)
+        contents = ((path.name, path.read_bytes()) for path in found if path.is_file())
     else:
         raise DataError(f"{source}: must be a folder or an archive, got neither")
     with _work_folder(root) as work:
@@ -130,10 +109,7 @@ def adopt(source: Path, root: Path, archive: Archive = CIFAR10) -> ImageData:
 
 @contextlib.contextmanager
 def _work_folder(root: Path) -> Iterator[Path]:
-    """Make an empty folder in the folder of data sets, and remove it with all that is in it.
-
-    What a process that was killed left behind is removed by the next.
-    """
+    """Make an empty folder in the folder of data sets, and remove it with all that is in it."""
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / ".cifar10.lock") as free:
         if not free:
@@ -141,7 +117,7 @@ def _work_folder(root: Path) -> Iterator[Path]:
                 f"data must be a folder that nobody else puts CIFAR-10 into, got {root}"
             )
         work = root / ".cifar10.part"
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)  # what a process that was killed left behind
         work.mkdir()
         try:
             yield work
@@ -167,13 +143,6 @@ def _published(
             os.replace(work / "replaced", target)
         raise
     return data
-
-
-def _copies(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the set's files in a folder."""
-    for name in FILES:
-        if (folder / name).is_file():
-            yield name, (folder / name).read_bytes()
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:

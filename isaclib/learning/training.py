@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import LambdaCallback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -42,7 +42,6 @@ class Schedule:
     Attributes:
         steps: Number of optimizer steps.
         block: Steps between two checkpoints; a killed run repeats at most so many.
-        progress: Whether to show a progress bar.
 
     Raises:
         ValueError: If ``steps`` or ``block`` is not a positive integer.
@@ -50,7 +49,6 @@ class Schedule:
 
     steps: int
     block: int = 250
-    progress: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -76,13 +74,6 @@ class _NextSteps:
             done = self.trainer.global_step
             count = min(STRIDE, self.block - taken, self.trainer.max_steps - done)
             yield list(range(done, done + count))
-
-
-class _BlockProgress(RichProgressBar):
-    """Lightning's progress bar, which would call a block an epoch of "-2"."""
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"Block {current_epoch + 1}"
 
 
 _TRAILER = b"\nSHA-256 of the above: %s\n"
@@ -129,13 +120,6 @@ def _usable(checkpoint: Path) -> bool:
         flush=True,
     )
     return False
-
-
-class _Reporter(Callback):
-    """Tells a sweep's progress bar how far the training got, block by block."""
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        report(trainer.global_step / trainer.max_steps)
 
 
 @contextlib.contextmanager
@@ -202,10 +186,11 @@ def train(
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
-        _Reporter(),
+        # Tells a sweep's progress bar how far the training got, block by block.
+        LambdaCallback(
+            on_train_epoch_end=lambda trainer, _: report(trainer.global_step / trainer.max_steps)
+        ),
     ]
-    if schedule.progress:
-        callbacks.append(_BlockProgress())
     with _quiet_lightning():
         trainer = Trainer(
             accelerator=accelerator,
@@ -219,7 +204,7 @@ def train(
             logger=CSVLogger(directory, name="log", flush_logs_every_n_steps=LOG_EVERY),
             log_every_n_steps=0,
             enable_model_summary=False,
-            enable_progress_bar=schedule.progress,
+            enable_progress_bar=False,
             num_sanity_val_steps=0,
         )
         with _interruptible(trainer):

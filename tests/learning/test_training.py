@@ -325,15 +325,6 @@ def test_a_sweep_hears_how_far_the_training_got(tmp_path):
     assert heard == pytest.approx([0.4, 0.8, 1])
 
 
-def test_progress_is_shown_block_by_block_where_it_is_asked_for(tmp_path, capfd):
-    objective = Objective("angle", PLAN.radar_weight, PLAN.batch)
-    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, objective, seed=SEED)
-    train(module, Schedule(4, 2, progress=True), tmp_path)
-    shown = "".join(capfd.readouterr())
-    assert "Block 2" in shown
-    assert "-2" not in shown
-
-
 # The golden log
 
 

@@ -23,7 +23,6 @@ from isaclib.systems.autoencoder.training import (
     Objective,
     TrainingPlan,
     stage_loss,
-    training_generator,
 )
 
 K, ORDER = 8, 4
@@ -41,7 +40,7 @@ def a_model(seed=0, antennas=K, order=ORDER):
 
 def loss_of(model, objective, step=0, channels=(RADAR, COMMUNICATION)):
     return stage_loss(
-        model, *channels, objective, training_generator(0, objective.stage, step, "cpu")
+        model, *channels, objective, step_generator(0, f"train/{objective.stage}", step)
     )
 
 
@@ -292,9 +291,7 @@ def test_the_samples_of_a_step_depend_on_seed_stage_and_step_alone():
     torch.manual_seed(1)
     assert float(loss_of(model, objective, 3)) == first
     assert float(loss_of(model, objective, 4)) != first
-    other = stage_loss(
-        model, RADAR, COMMUNICATION, objective, training_generator(1, "joint", 3, "cpu")
-    )
+    other = stage_loss(model, RADAR, COMMUNICATION, objective, step_generator(1, "train/joint", 3))
     assert float(other) != first
 
 

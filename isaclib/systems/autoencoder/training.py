@@ -13,7 +13,6 @@ from isaclib.learning import losses
 from isaclib.learning.networks import as_real
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
-from isaclib.signal.noise import step_generator
 from isaclib.systems.autoencoder.model import SEQUENTIAL, TRAINED, Autoencoder, Stage
 
 AngleUnit = losses.AngleUnit
@@ -89,9 +88,9 @@ def _radar_loss(
 ) -> torch.Tensor:
     """Radar loss of a stage for a transmitted beam and symbols.
 
-    Targets are present with probability 1/2. Which samples have one does not matter, only how
-    many: these come first, and the others, which are noise alone, are drawn only where a loss
-    looks at them. At least one sample is of each kind, which matters for tiny batches alone.
+    Targets are present with probability 1/2. Which samples have one does not matter, only how many:
+    these come first, and the others, which are noise alone, are drawn only where a loss looks at
+    them. At least one sample is of each kind, which matters for tiny batches alone.
     """
     beam, symbols = transmission
     batch, stage, p_present = objective.batch, objective.stage, 0.5
@@ -117,34 +116,8 @@ def _radar_loss(
     return losses.radar_nll(detection, regression, p_present)
 
 
-def training_generator(
-    seed: int, stage: Stage, step: int, device: torch.device | str
-) -> torch.Generator:
-    """Generator of one training step: stream ``train/<stage>`` of :mod:`isaclib.signal.noise`.
-
-    Args:
-        seed: Seed of the run.
-        stage: Training stage.
-        step: Index of the mini-batch within the stage.
-        device: Device to draw on.
-
-    Returns:
-        The generator.
-    """
-    return step_generator(seed, f"train/{stage}", step, device)
-
-
 class AutoencoderTraining(StepTraining):
-    """Lightning module of one training stage.
-
-    Args:
-        model: The six networks, trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        objective: Stage, radar weight and batch size.
-        seed: Seed of the training samples.
-        learning_rate: Adam's step size, positive.
-    """
+    """Lightning module of one training stage, see :func:`stage_loss`."""
 
     model: Autoencoder
 
@@ -167,14 +140,7 @@ class AutoencoderTraining(StepTraining):
         return self.model.trained_parameters(self.objective.stage)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch, see :func:`stage_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one batch."""
         return stage_loss(self.model, self.radar, self.communication, self.objective, generator)
 
 
@@ -208,7 +174,6 @@ def train_autoencoder(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
 ) -> None:
     """Train an autoencoder through all stages of a plan, or go on where an earlier call stopped.
 
@@ -220,7 +185,6 @@ def train_autoencoder(
         directory: Folder for the checkpoints, of this run alone.
         seed: Seed of the training samples.
         device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
     """
     stages: dict[str, StepTraining] = {
         stage: AutoencoderTraining(
@@ -233,4 +197,4 @@ def train_autoencoder(
         )
         for stage in plan.stages
     }
-    train_stages(stages, Schedule(plan.steps, progress=progress), directory, device=device)
+    train_stages(stages, Schedule(plan.steps), directory, device=device)

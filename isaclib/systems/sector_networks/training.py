@@ -139,19 +139,7 @@ def _radar_loss(
 
 
 class SectorAutoencoderTraining(StepTraining):
-    """Lightning module of one training step of P2's networks.
-
-    Args:
-        model: The five networks, trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Weight, batch size, step size and readings.
-        step: ``"detection"`` or ``"angle"``.
-        seed: Seed of the training samples.
-
-    Raises:
-        ValueError: If ``step`` or ``seed`` is not allowed.
-    """
+    """Lightning module of one training step of P2's networks, see :func:`two_step_loss`."""
 
     model: SectorAutoencoder
 
@@ -173,18 +161,11 @@ class SectorAutoencoderTraining(StepTraining):
         self.step, self.plan = step, plan
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Parameters of the networks in :data:`~.sector_autoencoder.TRAINED`."""
+        """Parameters of the networks that the step trains."""
         return self.model.trained_parameters(self.step)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch, see :func:`two_step_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one batch."""
         objective = (self.step, self.plan)
         return two_step_loss(self.model, self.radar, self.communication, objective, generator)
 
@@ -198,7 +179,6 @@ def train_sector_autoencoder(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
     after_step: Callable[[str], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
@@ -211,7 +191,6 @@ def train_sector_autoencoder(
         directory: Folder for the checkpoints, of this run alone.
         seed: Seed of the training samples.
         device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
         after_step: Called at the end of each step, also of one that an earlier call finished.
 
     Raises:
@@ -221,5 +200,5 @@ def train_sector_autoencoder(
         step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
         for step in STEPS
     }
-    schedule = Schedule(plan.steps, progress=progress)
+    schedule = Schedule(plan.steps)
     train_stages(stages, schedule, directory, device=device, after=after_step)

@@ -50,15 +50,7 @@ class Perturbation:
         check_one_of("parts", self.parts, ("both", "real"))
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
-        """Draw a perturbation.
-
-        Args:
-            shape: Number of grid angles and of antennas.
-            generator: Source of randomness.
-
-        Returns:
-            ``[grid, antennas, 2]``, float32. Real and imaginary parts.
-        """
+        """Real and imaginary parts, ``[grid, antennas, 2]``, float32, for ``[grid, antennas]``."""
         parts = torch.randn(*shape, 2, generator=generator).mul_(math.sqrt(self.variance))
         if self.parts == "real":
             parts[..., 1] = 0
@@ -106,21 +98,11 @@ class ModelDriven(nn.Module):
         self.steering = nn.Parameter(torch.view_as_real(nominal).clone())
 
     def matrix(self) -> torch.Tensor:
-        """The steering vectors as complex numbers.
-
-        Returns:
-            ``[grid, antennas]``, complex64: A^T.
-        """
+        """The steering vectors as complex numbers, A^T: ``[grid, antennas]``, complex64."""
         return torch.view_as_complex(self.steering)
 
     def windows(self, sectors: Sector | SectorBatch) -> Windows:
-        """Places of sectors on the grid, where b of P2 Eq. (3) is not zero.
-
-        Args:
-            sectors: One sector, or one for each sample.
-
-        Returns:
-            One window a sector.
+        """Places of sectors on the grid, where b of P2 Eq. (3) is not zero: one window a sector.
 
         Raises:
             ValueError: If the grid is too coarse: a sector holds no grid angle.
@@ -180,9 +162,6 @@ def seeded_model_driven(
         reading: Of P2 Eq. (13).
         level: Value of b inside the sector.
 
-    Returns:
-        The system, untrained.
-
     Raises:
         ValueError: If an argument is out of range.
     """
@@ -218,10 +197,7 @@ class ModelDrivenTransceiver(FixedSymbols):
     symbols: torch.Tensor = field(default_factory=lambda: qam(4))
 
     def beam(self) -> torch.Tensor:
-        """Joint beam of radar and communication, P2 Eq. (5).
-
-        Returns:
-            ``[antennas]``, complex64, of unit norm.
+        """Joint beam of radar and communication, P2 Eq. (5): ``[antennas]``, complex64, unit norm.
 
         Raises:
             ValueError: If the grid is too coarse for a sector, A* A^T is singular, or
@@ -234,13 +210,6 @@ class ModelDrivenTransceiver(FixedSymbols):
         return combine_beams(radar, communication, self.radar_share, self.phase)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
-        """Statistic and angle, P2 Eqs. (14) and (13).
-
-        Args:
-            echo: ``[batch, antennas]``, complex64. Received echo.
-
-        Returns:
-            Statistic and angle; this receiver claims no uncertainty.
-        """
+        """Statistic and angle, P2 Eqs. (14) and (13); this receiver claims no uncertainty."""
         statistic, angle = self.model.sense(echo, self.model.windows(self.target_sector))
         return Sensed(statistic, angle, torch.full_like(angle, math.nan))

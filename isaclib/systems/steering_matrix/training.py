@@ -87,14 +87,7 @@ def sensing_loss(
 
 
 class ModelDrivenTraining(StepTraining):
-    """Lightning module of the steering matrix.
-
-    Args:
-        model: Steering matrix, trained in place.
-        radar: Radar channel.
-        plan: Batch size, sectors, step size.
-        seed: Seed of the training samples.
-    """
+    """Lightning module of the steering matrix, see :func:`sensing_loss`."""
 
     model: ModelDriven
 
@@ -105,14 +98,7 @@ class ModelDrivenTraining(StepTraining):
         self.radar, self.plan = radar, plan
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Angle loss of one batch, see :func:`sensing_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Angle loss of one batch."""
         return sensing_loss(self.model, self.radar, self.plan, generator)
 
 
@@ -124,7 +110,6 @@ def train_model_driven(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
 ) -> None:
     """Train a steering matrix, or go on where an earlier call in the same directory stopped.
 
@@ -135,10 +120,9 @@ def train_model_driven(
         directory: Folder for the checkpoint, of this run alone.
         seed: Seed of the training samples.
         device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
 
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed.
     """
     module = ModelDrivenTraining(model, radar, plan, seed=seed)
-    train(module, Schedule(plan.steps, progress=progress), directory, device=device)
+    train(module, Schedule(plan.steps), directory, device=device)
