@@ -20,7 +20,7 @@ from functools import cached_property
 
 import torch
 
-from isaclib._validation import check_positive, check_positive_int, check_probability
+from isaclib._validation import check_positive, check_probability
 from isaclib.limits._quadrature import legendre
 from isaclib.signal.arrays import Sector, steering_vector
 
@@ -52,30 +52,6 @@ def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
     # 1 - mu without a difference of two numbers close to one.
     short = 1 / (rest * (1 + mu))
     return 2 * share * short - share**2 * (1 - 4 / math.pi * mu * torch.atan2(mu.new_ones(()), mu))
-
-
-def psk_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
-    r"""Symbol error rate of phase-shift keying in Rayleigh fading.
-
-    .. math::
-        \frac{M-1}{M} - \frac{\mu}{\pi}\Bigl(\frac\pi2 + \arctan\bigl(\mu\cot\frac\pi M\bigr)\Bigr),
-        \qquad \mu = \sqrt{\frac{g\gamma}{1+g\gamma}}, \quad g = \sin^2\frac\pi M
-
-    Args:
-        snr: ``[...]``, real, not negative. Mean SNR gamma a symbol.
-        order: Number of symbols M, at least 2.
-
-    Returns:
-        ``[...]``, real, differentiable.
-
-    Raises:
-        ValueError: If ``order`` is below 2.
-    """
-    if check_positive_int("order", order) < 2:
-        raise ValueError(f"order must be an integer of at least 2, got {order!r}")
-    mu = torch.sqrt(1 - 1 / (1 + math.sin(math.pi / order) ** 2 * snr))
-    turn = torch.atan(mu / math.tan(math.pi / order))
-    return (order - 1) / order - mu / math.pi * (math.pi / 2 + turn)
 
 
 def missed(snr: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:
@@ -128,13 +104,10 @@ class SectorPattern:
         """Pattern of beams.
 
         Args:
-            beam: ``[..., antennas]``, complex.
+            beam: ``[..., antennas]``, complex; one that does not fit the array is a ``ValueError``.
 
         Returns:
             ``[..., nodes]``, float64, differentiable.
-
-        Raises:
-            ValueError: If the beam does not fit the array.
         """
         if beam.shape[-1] != self.steering.shape[-1]:
             raise ValueError(
@@ -194,14 +167,7 @@ class BeamCriteria:
         return qam_error(self.communication_snr * pattern, self.order)
 
     def p_md(self, beam: torch.Tensor) -> torch.Tensor:
-        """Misdetection probability, averaged over the target's sector.
-
-        Args:
-            beam: ``[..., antennas]``, complex.
-
-        Returns:
-            ``[...]``, float64, differentiable.
-        """
+        """Misdetection probability, averaged over the target's sector, as :meth:`ser`."""
         return self.misses(self.target(beam)) @ self.target.weights
 
     def ser(self, beam: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from isaclib.signal.noise import NOISE_POWER, gain_variance
 
 @dataclass(frozen=True, eq=False)
 class LinearCode:
-    """Principal components with their amplitudes, made by :func:`linear_code`.
+    """Principal components with their amplitudes, made by :meth:`PrincipalComponents.code`.
 
     Attributes:
         mean: ``[pixels]``, float32. Mean image.
@@ -69,13 +69,9 @@ class LinearCode:
         return estimate.unflatten(1, SHAPE)
 
     def expected_mse(self, snr_db: float) -> float:
-        """Mean squared error over pixels at a gain that does not fade.
+        """Mean squared error over pixels at a gain that does not fade, for an SNR of a symbol [dB].
 
-        Args:
-            snr_db: SNR of a received symbol [dB].
-
-        Returns:
-            The error, exact for images of the moments that the code was made from.
+        It is exact for images of the moments that the code was made from.
         """
         signal = self.amplitudes.square() * self.variances * gain_variance(snr_db)
         left = self.variances / (1 + signal / (NOISE_POWER / 2))
@@ -153,23 +149,6 @@ def principal_components(images: ImageSet, size: int) -> PrincipalComponents:
         variances.flip(0)[:size].clamp_min(0),
         float(variances.double().sum()),
     )
-
-
-def linear_code(images: ImageSet, size: int, snr_db: float) -> LinearCode:
-    """Find the best linear code for images.
-
-    Args:
-        images: Training images, more than ``size``; some thousands are enough.
-        size: Real dimensions of a code, n.
-        snr_db: SNR of a received symbol that the power is shared out for [dB].
-
-    Returns:
-        The code.
-
-    Raises:
-        ValueError: If ``size`` is odd, not positive or too large.
-    """
-    return principal_components(images, check_code_size("size", size)).code(size, snr_db)
 
 
 def shared_power(variances: torch.Tensor, power: float, snr: float) -> torch.Tensor:

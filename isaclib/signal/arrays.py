@@ -54,45 +54,26 @@ class Sector:
         return math.radians(self.max_deg)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Draw angles uniformly from the sector.
-
-        Args:
-            count: Number of angles.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            ``[count]``, float32. Angles [rad].
-        """
+        """Draw angles uniformly, ``[count]``, float32 [rad], on the generator's device."""
         device = generator.device if generator is not None else torch.device("cpu")
         uniform = torch.rand(count, generator=generator, device=device)
         return uniform.mul_(self.max - self.min).add_(self.min)
 
-    def grid(self, count: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    def grid(self, count: int) -> torch.Tensor:
         """Equally spaced angles from one end of the sector to the other, both included.
 
         Args:
-            count: Number of angles, at least 2.
-            dtype: Real dtype of the result.
+            count: Number of angles, at least 2, else a ``ValueError``.
 
         Returns:
-            ``[count]`` of ``dtype``. Angles [rad].
-
-        Raises:
-            ValueError: If ``count`` is below 2.
+            ``[count]``, float64. Angles [rad].
         """
         if count < 2:
             raise ValueError(f"count must be at least 2 grid angles, got {count!r}")
-        return torch.linspace(self.min, self.max, count, dtype=dtype)
+        return torch.linspace(self.min, self.max, count, dtype=torch.float64)
 
     def contains(self, theta: torch.Tensor) -> torch.Tensor:
-        """Tell which angles lie in the sector, its ends included.
-
-        Args:
-            theta: ``[...]``, real. Angles [rad].
-
-        Returns:
-            ``[...]``, bool.
-        """
+        """Which angles ``[...]`` [rad] lie in the sector, its ends included: ``[...]``, bool."""
         return (theta >= self.min) & (theta <= self.max)
 
 

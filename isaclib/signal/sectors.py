@@ -53,14 +53,11 @@ class SectorBatch:
         """Draw one angle uniformly from each sector.
 
         Args:
-            count: Number of angles, which is the number of sectors.
+            count: Number of angles, which is the number of sectors, else a ``ValueError``.
             generator: Source of randomness, on the device of the sectors.
 
         Returns:
             ``[count]``, of the dtype of the sectors. Angles [rad].
-
-        Raises:
-            ValueError: If ``count`` is not the number of sectors.
         """
         if count != len(self):
             raise ValueError(f"count must be the number of sectors, {len(self)}, got {count!r}")
@@ -91,14 +88,7 @@ class RandomSectors:
         check_interval_deg("mean_deg", self.mean_deg, -90.0 + span / 2, 90.0 - span / 2)
 
     def draw(self, count: int, generator: torch.Generator) -> SectorBatch:
-        """Draw independent sectors.
-
-        Args:
-            count: Number of sectors, positive.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The sectors, with float32 ends.
+        """Draw independent sectors with float32 ends, on the generator's device.
 
         Raises:
             ValueError: If ``count`` is not a positive integer.
@@ -134,14 +124,7 @@ class Windows:
         return self if len(self) == 1 else Windows(self.start[samples], self.stop[samples])
 
     def contain(self, rows: torch.Tensor) -> torch.Tensor:
-        """Whether grid indices lie in the windows.
-
-        Args:
-            rows: ``[batch, rows]``, int64. Indices, for each window or for the only one.
-
-        Returns:
-            ``[batch, rows]``, bool.
-        """
+        """Whether grid indices ``[batch, rows]`` lie in each window, or in the only one."""
         return (rows >= self.start.unsqueeze(-1)) & (rows < self.stop.unsqueeze(-1))
 
 
