@@ -109,7 +109,6 @@ class CodeChannel:
     fading: Fading = "awgn"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("fading", self.fading, get_args(Fading))
 
@@ -192,7 +191,6 @@ class EchoChannel:
     max_frequency: float = 0.01
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("fading", self.fading, get_args(Fading))
         check_positive_int("ranges", self.ranges)

@@ -55,7 +55,6 @@ class MultitapChannel:
     profile: TapProfile = "power"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("profile", self.profile, get_args(TapProfile))
         if check_positive_int("taps", self.taps) > self.subcarriers.count:

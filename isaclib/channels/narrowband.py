@@ -94,7 +94,6 @@ class _ArrayChannel:
     snr_db: float
 
     def __post_init__(self) -> None:
-        """Check the description."""
         if self.positions.ndim != 1 or len(self.positions) < 1 or self.positions.is_complex():
             raise ValueError(
                 f"positions must be a real [antennas] tensor, got {tuple(self.positions.shape)}, "

@@ -115,7 +115,6 @@ class ImageSet:
     labels: torch.Tensor
 
     def __post_init__(self) -> None:
-        """Check shapes, types and labels."""
         shape, dtype = tuple(self.images.shape), self.images.dtype
         if shape[1:] != SHAPE or not shape[0] or dtype != torch.uint8:
             raise ValueError(
@@ -131,7 +130,6 @@ class ImageSet:
             raise ValueError(f"labels must lie in 0 to 9, got {low if low < 0 else high}")
 
     def __len__(self) -> int:
-        """Number of images."""
         return len(self.labels)
 
     def first(self, count: int) -> ImageSet:

@@ -51,7 +51,6 @@ class Schedule:
     block: int = 250
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("steps", self.steps)
         check_positive_int("block", self.block)
 
@@ -155,11 +154,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 
 def train(
-    module: LightningModule,
-    schedule: Schedule,
-    directory: Path | str,
-    *,
-    device: str = "cpu",
+    module: LightningModule, schedule: Schedule, directory: Path | str, *, device: str = "cpu"
 ) -> None:
     """Train a module, or go on where an earlier call in the same directory was stopped.
 

@@ -143,7 +143,6 @@ class BeamCriteria:
     order: int = 4
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         for name in ("radar_snr", "communication_snr", "level"):
             check_positive(name, getattr(self, name))
         qam_error(torch.zeros(()), self.order)

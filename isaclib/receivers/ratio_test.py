@@ -151,11 +151,7 @@ def matched_filter(echo: torch.Tensor, steering: torch.Tensor) -> torch.Tensor:
 
 
 def maprt(
-    echo: torch.Tensor,
-    positions: torch.Tensor,
-    sector: Sector,
-    *,
-    grid_size: int = 201,
+    echo: torch.Tensor, positions: torch.Tensor, sector: Sector, *, grid_size: int = 201
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""MAPRT statistic and angle estimate, P1 Eq. (18).
 

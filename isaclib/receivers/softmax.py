@@ -101,11 +101,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(
-    grid: torch.Tensor,
-    windows: Windows,
-    order: torch.Tensor,
-    reading: Reading,
-    dtype: torch.dtype,
+    grid: torch.Tensor, windows: Windows, order: torch.Tensor, reading: Reading, dtype: torch.dtype
 ) -> list[_Block]:
     """Cut the sorted samples into blocks."""
     angles = grid.to(dtype)

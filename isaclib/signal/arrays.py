@@ -36,7 +36,6 @@ class Sector:
     max_deg: float
 
     def __post_init__(self) -> None:
-        """Check the ends."""
         if not -90 <= self.min_deg < self.max_deg <= 90:
             raise ValueError(
                 "sector must satisfy -90 <= min_deg < max_deg <= 90 degrees, "
@@ -97,10 +96,7 @@ def element_index(num_antennas: int, reference: PhaseReference = "center") -> to
 
 
 def element_positions(
-    num_antennas: int,
-    *,
-    spacing: float = HALF_WAVELENGTH,
-    reference: PhaseReference = "first",
+    num_antennas: int, *, spacing: float = HALF_WAVELENGTH, reference: PhaseReference = "first"
 ) -> torch.Tensor:
     """Element positions of a uniform linear array.
 

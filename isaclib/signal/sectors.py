@@ -29,7 +29,6 @@ class SectorBatch:
     max: torch.Tensor
 
     def __post_init__(self) -> None:
-        """Check the shapes."""
         if self.min.ndim != 1 or self.min.shape != self.max.shape or self.min.is_complex():
             raise ValueError(
                 "min and max must be real tensors of the same shape [batch], got "
@@ -37,7 +36,6 @@ class SectorBatch:
             )
 
     def __len__(self) -> int:
-        """Number of sectors."""
         return len(self.min)
 
     def __getitem__(self, samples: slice) -> "SectorBatch":
@@ -83,7 +81,6 @@ class RandomSectors:
     span_deg: tuple[float, float] = (10.0, 20.0)
 
     def __post_init__(self) -> None:
-        """Check the intervals."""
         span = check_interval_deg("span_deg", self.span_deg, 0.0, 180.0)[1]
         check_interval_deg("mean_deg", self.mean_deg, -90.0 + span / 2, 90.0 - span / 2)
 
@@ -116,7 +113,6 @@ class Windows:
     stop: torch.Tensor
 
     def __len__(self) -> int:
-        """Number of windows."""
         return len(self.start)
 
     def __getitem__(self, samples: "slice | torch.Tensor") -> "Windows":

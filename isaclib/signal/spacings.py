@@ -25,12 +25,7 @@ from isaclib._validation import (
     check_positive,
     check_positive_int,
 )
-from isaclib.signal.arrays import (
-    HALF_WAVELENGTH,
-    PhaseReference,
-    element_index,
-    element_positions,
-)
+from isaclib.signal.arrays import HALF_WAVELENGTH, PhaseReference, element_index, element_positions
 
 ImpairmentModel = Literal["cumulative", "per_element"]
 
@@ -101,11 +96,7 @@ def spacing_positions(spacing: torch.Tensor) -> torch.Tensor:
 
 
 def draw_spacings(
-    num_antennas: int,
-    std: float,
-    *,
-    ordered: bool = True,
-    generator: torch.Generator | None = None,
+    num_antennas: int, std: float, *, ordered: bool = True, generator: torch.Generator | None = None
 ) -> torch.Tensor:
     r"""Draw spacings :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)`.
 

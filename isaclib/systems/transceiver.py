@@ -133,7 +133,6 @@ class Measurement:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_probability("p_fa", self.p_fa)
         check_positive_int("block", self.block)
         check_positive_int("samples", self.samples)

@@ -143,12 +143,7 @@ class Autoencoder(nn.Module):
 
 
 def seeded_autoencoder(
-    num_antennas: int,
-    order: int,
-    target_sector: Sector,
-    receiver_sector: Sector,
-    *,
-    seed: int,
+    num_antennas: int, order: int, target_sector: Sector, receiver_sector: Sector, *, seed: int
 ) -> Autoencoder:
     """Autoencoder whose initial parameters are drawn from a seed, see :class:`Autoencoder`.
 

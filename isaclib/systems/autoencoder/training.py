@@ -37,7 +37,6 @@ class Objective:
     angle_unit: AngleUnit = "deg"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_one_of("stage", self.stage, tuple(TRAINED))
         check_one_of("angle_unit", self.angle_unit, ("deg", "rad"))
         check_range("radar_weight", self.radar_weight, 0, 1)

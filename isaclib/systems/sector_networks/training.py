@@ -14,12 +14,7 @@ from isaclib.learning import losses
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
 from isaclib.signal.sectors import RandomSectors, SectorBatch
-from isaclib.systems.sector_networks.model import (
-    STEPS,
-    SectorAutoencoder,
-    Step,
-    sector_bounds,
-)
+from isaclib.systems.sector_networks.model import STEPS, SectorAutoencoder, Step, sector_bounds
 
 Indicator = Literal["all", "present"]
 P_PRESENT = 0.5
@@ -55,7 +50,6 @@ class SectorPlan:
     sectors: RandomSectors = field(default_factory=RandomSectors)
 
     def __post_init__(self) -> None:
-        """Check the values."""
         check_range("radar_weight", self.radar_weight, 0, 1)
         check_positive_int("steps", self.steps)
         check_positive("learning_rate", self.learning_rate)

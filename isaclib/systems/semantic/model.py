@@ -52,7 +52,6 @@ class Layers:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
         if len(self.channels) != 3:
             raise ValueError(f"channels must be three numbers, got {self.channels!r}")
         for name in ("channels", "sensing", "task"):
@@ -184,12 +183,7 @@ def dropout(features: torch.Tensor, probability: float, generator: torch.Generat
 
 
 def seeded_semantic(
-    size: int,
-    ranges: int = 1,
-    *,
-    seed: int,
-    known: bool = False,
-    layers: Layers | None = None,
+    size: int, ranges: int = 1, *, seed: int, known: bool = False, layers: Layers | None = None
 ) -> Semantic:
     """System whose initial parameters are drawn from a seed, see :class:`Semantic`.
 

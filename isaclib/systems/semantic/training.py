@@ -43,7 +43,6 @@ class TaskWeights:
     label: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the weights."""
         losses.check_task_weights(asdict(self))
 
     def positive(self) -> tuple[TaskName, ...]:
@@ -79,7 +78,6 @@ class SemanticPlan:
     encoder: bool = True
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("epochs", self.epochs)
         check_positive_int("batch", self.batch)
         check_positive("learning_rate", self.learning_rate)

@@ -123,7 +123,6 @@ class ArrayTransceiver(FixedSymbols):
     symbols: torch.Tensor = field(default_factory=lambda: psk(4))
 
     def __post_init__(self) -> None:
-        """Check the elements' order."""
         warn_of_disorder(self.positions)
 
     def beam(self) -> torch.Tensor:

@@ -69,7 +69,6 @@ class Stage:
     sectors: RandomSectors = field(default_factory=RandomSectors)
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_one_of("loss", self.loss, get_args(Loss))
         check_positive_int("steps", self.steps)
         check_positive_int("batch", self.batch)

@@ -147,10 +147,7 @@ class ImpairmentTraining(StepTraining):
         marks: Sequence[int] = (),
     ) -> None:
         super().__init__(
-            model,
-            stream=f"impairment/{stage.loss}",
-            seed=seed,
-            learning_rate=stage.learning_rate,
+            model, stream=f"impairment/{stage.loss}", seed=seed, learning_rate=stage.learning_rate
         )
         self.scene, self.stage = scene, stage
         self.marks = list(marks)

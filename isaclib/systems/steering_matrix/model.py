@@ -45,7 +45,6 @@ class Perturbation:
     parts: Literal["both", "real"] = "both"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_nonnegative("variance", self.variance)
         check_one_of("parts", self.parts, ("both", "real"))
 
@@ -77,12 +76,7 @@ class ModelDriven(nn.Module):
     grid: torch.Tensor
 
     def __init__(
-        self,
-        num_antennas: int,
-        grid_size: int,
-        *,
-        reading: Reading = "literal",
-        level: float = 1.0,
+        self, num_antennas: int, grid_size: int, *, reading: Reading = "literal", level: float = 1.0
     ) -> None:
         super().__init__()
         positions = element_positions(num_antennas, reference="center")

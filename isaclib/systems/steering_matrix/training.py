@@ -45,7 +45,6 @@ class ModelDrivenPlan:
     order: int = 4
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("steps", self.steps)
         check_positive_int("batch", self.batch)
         check_positive("learning_rate", self.learning_rate)
