@@ -50,11 +50,8 @@ def wilson(successes: int, count: int, *, confidence: float = 0.95) -> Estimate:
 
     Args:
         successes: Number of events.
-        count: Number of trials.
+        count: Number of trials; without any, the frequency is NaN and the interval [0, 1].
         confidence: Probability in (0, 1) that the interval holds the true probability.
-
-    Returns:
-        The relative frequency with its interval; NaN with the interval [0, 1] for no trials.
 
     Raises:
         ValueError: If a number is out of range.
@@ -232,18 +229,14 @@ class AngleRMSE(RootMeanSquare):
 
 
 def pareto_front(first: Sequence[float], second: Sequence[float]) -> list[int]:
-    """Points that no other point beats in both of two costs.
-
-    Args:
-        first: First cost of each point, the smaller the better.
-        second: Second cost of each point, likewise.
+    """Points that no other point beats in both of two costs, the smaller the better.
 
     Returns:
         Indices of the front, by rising first cost. Of equal points the first is kept; points with
         a NaN are left out.
 
     Raises:
-        ValueError: If the two are not equally long.
+        ValueError: If there are not as many second costs as first ones.
     """
     if len(first) != len(second):
         raise ValueError(

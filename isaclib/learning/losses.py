@@ -125,14 +125,7 @@ def isac_loss(
 
 
 def check_task_weights(weights: Mapping[str, float]) -> None:
-    """Check the weights of a multi-task loss.
-
-    Args:
-        weights: Weight of each task, by its name.
-
-    Raises:
-        ValueError: If a weight is negative or not finite, or they do not sum to one.
-    """
+    """Check that the weights of a multi-task loss are not negative and sum to one."""
     for name, weight in weights.items():
         check_nonnegative(f"weight of {name}", weight)
     total = math.fsum(weights.values())

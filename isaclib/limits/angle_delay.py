@@ -63,14 +63,9 @@ class PlacePosterior(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """Equal cells of an interval, and the width of a posterior in it.
+    """Equal cells of an interval, with weights of the mean over it.
 
-    Attributes:
-        low: Lower end.
-        step: Width of a cell.
-        middles: ``[cells]``, float64. Their middles.
-        weights: ``[cells]``, float64. Weights of the mean over the interval, one in all.
-        reach: How many cells either side of a peak the rule round it replaces.
+    A rule round a peak replaces ``reach`` cells on either side of it.
     """
 
     low: float
@@ -175,14 +170,9 @@ class OptimalMapReceiver:
         self._columns = basis.signature(self._ranges.middles).to(dtype).mT.contiguous()
 
     def simulate(self, targets: Targets, generator: torch.Generator) -> BasisEcho:
-        """Echoes of targets in the basis that the receiver works in.
+        """Echoes of targets in the basis that the receiver works in, see :meth:`posterior`.
 
-        Args:
-            targets: From the channel's ``draw``.
-            generator: Source of the noise, drawn when :meth:`posterior` asks for it.
-
-        Returns:
-            The echoes.
+        The noise is drawn from the generator when the posterior asks for it.
         """
         return self.radar.in_basis(
             self.beam, targets, self.basis, generator, angles=self.basis_angles
@@ -296,14 +286,7 @@ class OptimalMapReceiver:
 
 
 class _Box(NamedTuple):
-    """An interval round a peak, along one axis, for each echo of a chunk.
-
-    Attributes:
-        low: ``[chunk]``, float64. Lower end.
-        high: ``[chunk]``, float64. Upper end.
-        peak: ``[chunk]``, float64. About where the peak is.
-        inside: ``[chunk, cells]``, bool. Which cells of the even rule make up the interval.
-    """
+    """Ends of an interval round a peak along one axis, ``[chunk]``, and which cells are inside."""
 
     low: torch.Tensor
     high: torch.Tensor

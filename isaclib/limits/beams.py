@@ -137,12 +137,7 @@ def best_beam(
 def fewest_errors(
     criteria: BeamCriteria, starts: torch.Tensor, *, iterations: int = 500
 ) -> torch.Tensor:
-    """Beam with the smallest symbol error rate, one end of the front.
-
-    Args:
-        criteria: What to judge by.
-        starts: ``[starts, antennas]``, complex. Where to start.
-        iterations: Iterations a start, at most.
+    """Beam with the smallest symbol error rate, one end of the front; as :func:`best_beam`.
 
     Returns:
         ``[antennas]``, complex128, of unit norm.
@@ -229,15 +224,7 @@ def certificate(criteria: BeamCriteria, beam: torch.Tensor, limit: float) -> flo
 
 
 def errors_certificate(criteria: BeamCriteria, beam: torch.Tensor) -> float:
-    """Symbol error rate that no beam goes below, by the same proof.
-
-    Args:
-        criteria: What to judge by.
-        beam: ``[antennas]``, complex, of unit norm. A beam that is thought to be the best.
-
-    Returns:
-        A bound, whatever ``beam`` is; close to its symbol error rate if it is the best.
-    """
+    """Symbol error rate that no beam goes below, by the same proof, see :func:`certificate`."""
     return _floor(*_tangent(criteria.receiver, criteria.errors, beam), beam)
 
 

@@ -68,14 +68,9 @@ def missed(snr: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:
 
 
 def known_place_level(p_fa: float) -> float:
-    r"""Threshold of a receiver that knows the place, and with it the lowest of all thresholds.
+    r"""Threshold :math:`u = -\ln P_{\mathrm{fa}}` of a receiver that knows the place, the lowest.
 
-    Args:
-        p_fa: False-alarm probability in (0, 1).
-
-    Returns:
-        :math:`u = -\ln P_{\mathrm{fa}}`, so that a target of the mean SNR q is detected with the
-        probability :math:`P_{\mathrm{fa}}^{1/(1+q)}`.
+    A target of the mean SNR q is detected with the probability :math:`P_{\mathrm{fa}}^{1/(1+q)}`.
 
     Raises:
         ValueError: If ``p_fa`` is outside (0, 1).

@@ -35,13 +35,9 @@ class LinearCode:
     total_variance: float
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Codes of images, of unit power a symbol on average over the images.
+        """Codes ``[batch, size / 2]``, complex64, of pixels ``[batch, 3, 32, 32]`` in [0, 1].
 
-        Args:
-            pixels: ``[batch, 3, 32, 32]``, float32, in [0, 1].
-
-        Returns:
-            ``[batch, size / 2]``, complex64.
+        They have unit power a symbol on average over the images.
         """
         return paired((pixels.flatten(1) - self.mean) @ self.components * self.amplitudes)
 
@@ -102,9 +98,6 @@ class PrincipalComponents:
             size: Real dimensions of a code, n.
             snr_db: SNR of a received symbol that the power is shared out for [dB].
 
-        Returns:
-            The code.
-
         Raises:
             ValueError: If ``size`` is odd, not positive or more than there are components.
         """
@@ -122,14 +115,11 @@ class PrincipalComponents:
 
 
 def principal_components(images: ImageSet, size: int) -> PrincipalComponents:
-    """Find the principal components of images.
+    """Find the principal components of images, those of the largest variances.
 
     Args:
         images: Training images, more than ``size``; some thousands are enough.
         size: Number of components.
-
-    Returns:
-        The components of the largest variances.
 
     Raises:
         ValueError: If ``size`` is not positive or too large.

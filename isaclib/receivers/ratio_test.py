@@ -248,16 +248,13 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
 
 
 def single_angle_false_alarm(level: float, num_antennas: int) -> float:
-    r"""Closed-form P_fa of the matched filter for one known angle.
+    r"""Closed-form P_fa of the matched filter for one known angle, ``exp(-level / (K N_0))``.
 
     Without a target :math:`|\mathbf{a}^H\mathbf{n}|^2` is exponential with mean :math:`K N_0`.
 
     Args:
         level: Threshold on the matched-filter output, non-negative.
         num_antennas: Number of elements K, positive.
-
-    Returns:
-        ``exp(-level / (K N_0))``.
 
     Raises:
         ValueError: If ``level`` is negative or not finite, or ``num_antennas`` no positive integer.

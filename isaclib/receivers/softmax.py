@@ -81,15 +81,10 @@ def _real_and_turned(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 class _Block(NamedTuple):
-    """Samples with neighbouring sectors, in the order of these.
+    """Samples with neighbouring sectors, and the range ``rows`` of all their grid angles.
 
-    Attributes:
-        samples: Which of the sorted samples.
-        rows: Range of the grid angles that lie in any of the sectors.
-        angles: ``[range]``, real. These angles [rad].
-        outside: ``[block, range]``, bool. Which of them are outside the sector of a sample.
-        number: ``[block]``, real. Number of grid angles that weigh exp(0).
-        rest: ``[block]``, real. Sum of these angles [rad].
+    ``outside``, ``[block, range]``, tells which angles are not in a sample's sector; ``number`` and
+    ``rest`` are the number and sum of those that weigh exp(0).
     """
 
     samples: slice

@@ -77,11 +77,7 @@ class Sector:
 
 
 def element_index(num_antennas: int, reference: PhaseReference = "center") -> torch.Tensor:
-    """Index of each element, counted from the phase reference.
-
-    Args:
-        num_antennas: Number of elements K, positive.
-        reference: Where the index is zero, see :func:`element_positions`.
+    """Index of each element, counted from the phase reference, see :func:`element_positions`.
 
     Returns:
         ``[num_antennas]``, float64: :math:`k`, or :math:`k - (K-1)/2` from the centre.

@@ -47,13 +47,7 @@ def step_generator(
 
 
 def db_to_linear(value_db: float) -> float:
-    """Turn a power ratio in decibels into a linear one.
-
-    Args:
-        value_db: Power ratio [dB], finite.
-
-    Returns:
-        ``10 ** (value_db / 10)`` [1].
+    """Turn a finite power ratio in decibels into a linear one, ``10 ** (value_db / 10)``.
 
     Raises:
         ValueError: If ``value_db`` is NaN or infinite.

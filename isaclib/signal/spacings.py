@@ -84,13 +84,10 @@ def impaired_positions(
 
 
 def spacing_positions(spacing: torch.Tensor) -> torch.Tensor:
-    r"""Element positions :math:`(k - (K-1)/2)\,d_k`, P3 Sec. V-A.
+    r"""Element positions :math:`(k - (K-1)/2)\,d_k`, P3 Sec. V-A, differentiable [wavelengths].
 
     Args:
         spacing: ``[antennas]``, real. Spacings d [wavelengths].
-
-    Returns:
-        ``[antennas]``, of the same dtype, differentiable. Positions [wavelengths].
     """
     return element_index(len(spacing)).to(spacing) * spacing
 

@@ -213,9 +213,6 @@ def set_threshold(
     Args:
         noise_only: Statistics of a block of noise, ``[block]``, from the block's generator.
         measurement: Sample count, false-alarm probability, seed and device.
-
-    Returns:
-        Threshold and false-alarm probability.
     """
     statistics = torch.cat([noise_only(g) for g in measurement.blocks("threshold")])
     level = threshold(statistics, measurement.p_fa)

@@ -101,14 +101,11 @@ class SectorAutoencoder(nn.Module):
         return math.pi / 2 * torch.tanh(output.squeeze(-1))
 
     def decode(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Message scores of the communication receiver, which sees sample and channel state.
+        """Message scores ``[batch, order]`` of the receiver, which sees sample and channel state.
 
         Args:
             received: ``[batch]``, complex64. Received samples z_c.
             csi: ``[batch]``, complex64. Channel state information kappa.
-
-        Returns:
-            ``[batch, order]``, float32. Scores before the softmax.
         """
         scores: torch.Tensor = self.receiver(as_real(torch.stack([received, csi], dim=-1)))
         return scores

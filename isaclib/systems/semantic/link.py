@@ -51,16 +51,13 @@ class Reception(NamedTuple):
 def transmit(
     model: Semantic, link: Link, code: torch.Tensor, generator: torch.Generator
 ) -> Reception:
-    """Send codes through both channels.
+    """Send codes through both channels, each code through realizations of its own.
 
     Args:
         model: Whose codes; it says what the receivers know of the channels.
         link: Channels.
         code: ``[batch, symbols]``, complex64. From :meth:`~.semantic.Semantic.encode`.
-        generator: Source of the realizations, one a code and channel.
-
-    Returns:
-        What the decoders are given.
+        generator: Source of the realizations.
 
     Raises:
         ValueError: If the model's number of ranges is not the channel's.

@@ -72,9 +72,6 @@ class SensingReceiver:
             targets: The targets.
             generator: Source of the noise.
             place: Whether positions matter; if not, they are those of the map's maximum.
-
-        Returns:
-            The estimates.
         """
         echo = self.radar.in_basis(beam, targets, self.basis, generator)
         run = self.search.estimate if place else self.search.maximum
@@ -88,18 +85,9 @@ def array_operating_point(
     basis: DelayBasis,
     measurement: Measurement,
 ) -> OperatingPoint:
-    """Set the threshold of a sensing receiver, and check it on other samples.
+    """Set the threshold of a transceiver's sensing receiver, and check it on other samples.
 
     Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
-
-    Args:
-        transceiver: Whose sensing receiver.
-        radar: Radar channel.
-        basis: Delay basis.
-        measurement: Sample count, false-alarm probability, seed and device.
-
-    Returns:
-        Threshold and false-alarm probability.
     """
     receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
     return set_threshold(partial(receiver.statistics, measurement.block), measurement)
@@ -178,18 +166,10 @@ def measure_sensing(
 def measure_symbols(
     transceiver: ArrayTransceiver, channel: MultitapChannel, measurement: Measurement
 ) -> Estimate:
-    """Symbol error rate (SER) of a transceiver.
+    """Symbol error rate (SER) of a transceiver: the mean fraction of wrong symbols.
 
     The subcarriers of an OFDM symbol share taps and angle, so their errors come together: the
-    interval is that of independent OFDM symbols.
-
-    Args:
-        transceiver: What to measure.
-        channel: Communication channel.
-        measurement: Number of OFDM symbols, seed and device.
-
-    Returns:
-        The mean share of wrong symbols, counted in OFDM symbols.
+    interval is that of independent OFDM symbols, of which a measurement has so many samples.
     """
     metric = Mean().to(measurement.device)
     symbols = transceiver.symbols.to(measurement.device)

@@ -32,14 +32,11 @@ def design_beams(positions: torch.Tensor, grid: torch.Tensor, windows: Windows) 
 
     Args:
         positions: ``[antennas]``, real. Element positions that the design assumes [wavelengths].
-        grid: ``[grid]``, float64. Grid angles [rad].
+        grid: ``[grid]``, float64. Grid angles [rad], which have to tell the elements apart.
         windows: Sectors on the grid.
 
     Returns:
         ``[batch, antennas]``, complex64, of unit norm, differentiable for the positions.
-
-    Raises:
-        ValueError: If the grid cannot tell the elements apart.
     """
     return window_beams(precoder(steering_vector(grid, positions.double())), windows)
 

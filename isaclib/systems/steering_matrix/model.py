@@ -126,11 +126,7 @@ class ModelDriven(nn.Module):
             windows: Sectors on the grid, one for each sample or one for all.
 
         Returns:
-            ``[batch]``, float32, each: statistic, and angle [rad]. The angle alone is
-            differentiable.
-
-        Raises:
-            ValueError: If shapes do not fit.
+            ``[batch]``, float32, each: statistic, and angle [rad], which alone is differentiable.
         """
         return softmax_angle(
             echo, self.matrix(), self.grid, windows, reading=self.reading, level=self.level
@@ -146,7 +142,7 @@ def seeded_model_driven(
     reading: Reading = "literal",
     level: float = 1.0,
 ) -> ModelDriven:
-    """Steering matrix as P2 starts from it: the true one, perturbed.
+    """Steering matrix as P2 starts from it: the true one, perturbed, see :class:`ModelDriven`.
 
     Args:
         num_antennas: Number of array elements K.
@@ -155,9 +151,6 @@ def seeded_model_driven(
         perturbation: Its distribution, that of the paper if not given.
         reading: Of P2 Eq. (13).
         level: Value of b inside the sector.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
     model = ModelDriven(num_antennas, grid_size, reading=reading, level=level)
     generator = step_generator(seed, "initial/steering", 0)
