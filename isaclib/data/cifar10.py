@@ -7,7 +7,6 @@ renamed to its final name, so whatever stops this leaves the folder as it was.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 import tarfile
@@ -15,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from isaclib._files import locked, sha256_of_file, write_atomically
 from isaclib.data.images import (
@@ -28,9 +26,6 @@ from isaclib.data.images import (
     ImageData,
     read_cifar10,
 )
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 FILES = (*TRAIN_FILES, TEST_FILE, NAMES_FILE)
 """What is taken of a folder or of an archive; anything else there is left alone."""
@@ -71,8 +66,28 @@ def download(root: Path, url: str | None = None, archive: Archive = CIFAR10) -> 
             outside its folder, or what it holds is not the set.
         OSError: Something could not be written.
     """
+    import pooch
+    from requests import RequestException
+    from tqdm import tqdm
+
+    address = url or archive.url
     with _work_folder(root) as work:
-        path = _fetched(url or archive.url, work, archive)
+        path = work / "archive.tar.gz"
+        # On stderr, where that is a terminal. A bar of no length would be false, and not be used.
+        with tqdm(desc="CIFAR-10", total=1, unit="B", unit_scale=True, disable=None) as bar:
+            fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=60)
+            try:
+                fetch(address, str(path), None)
+            except RequestException as error:
+                raise DataError(
+                    f"{address}: the download failed, nothing is kept: {error}"
+                ) from error
+        digest = sha256_of_file(path)
+        if digest != archive.sha256:
+            raise DataError(
+                f"{address}: the archive must have the SHA-256 {archive.sha256}, nothing is kept, "
+                f"got {digest}"
+            )
         return _published(_members(path), root, work, archive)
 
 
@@ -177,77 +192,3 @@ def _checked_name(path: Path, member: tarfile.TarInfo) -> str:
             f"in {member.name!r}; the archive is refused"
         )
     return "/".join(place.parts[1:])
-
-
-def _fetched(url: str, work: Path, archive: Archive) -> Path:
-    """Download an archive whose digest is right, or raise."""
-    import pooch
-    from requests import RequestException
-
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with _Bar() as bar:
-            fetched = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{archive.sha256}",
-                fname="archive.tar.gz",
-                path=work,
-                downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=60),
-            )
-    except RequestException as error:
-        raise DataError(f"{url}: the download failed, nothing is kept: {error}") from error
-    except ValueError as error:
-        raise DataError(
-            f"{url}: the archive must have the SHA-256 {archive.sha256}, nothing is kept: {error}"
-        ) from error
-    finally:
-        logger.setLevel(level)
-    return Path(fetched)
-
-
-class _Bar:
-    """Progress of a download on stderr, with what pooch asks of a progress bar."""
-
-    def __enter__(self) -> _Bar:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        console = Console(stderr=True)
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress: Progress = Progress(
-            *columns, console=console, disable=not console.is_terminal
-        )
-        self._task = self._progress.add_task("CIFAR-10", total=None)
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    @property
-    def total(self) -> float | None:
-        """Size of the file [bytes]."""
-        return self._progress.tasks[0].total
-
-    @total.setter
-    def total(self, size: int) -> None:
-        self._progress.update(self._task, total=size or None)
-
-    def update(self, count: int) -> None:
-        """Show that some bytes more have come."""
-        self._progress.advance(self._task, count)
-
-    def reset(self) -> None:
-        """Begin at nought again, which pooch does before it fills the bar up."""
-        self._progress.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """Do nothing: leaving the block closes the bar."""

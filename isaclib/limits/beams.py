@@ -114,7 +114,12 @@ def best_beam(
     Raises:
         ValueError: If no start leads to a beam within the limit.
     """
-    found = [_search(criteria, limit, start, iterations) for start in starts]
+
+    def excess(beam: torch.Tensor) -> torch.Tensor:
+        return criteria.ser(beam).log() - math.log(limit)
+
+    within = None if limit == math.inf else excess
+    found = [_minimize(criteria.p_md, within, start, iterations) for start in starts]
     beams = torch.stack(found)
     ser, p_md = criteria.ser(beams), criteria.p_md(beams)
     # The search keeps to the limit but for rounding errors.
@@ -278,17 +283,6 @@ def _floor(value: float, matrix: torch.Tensor, beam: torch.Tensor) -> float:
     beam = beam.to(matrix)
     here = float(torch.linalg.vecdot(beam, matrix @ beam).real)
     return value + float(torch.linalg.eigvalsh(matrix)[0]) - here
-
-
-def _search(
-    criteria: BeamCriteria, limit: float, start: torch.Tensor, iterations: int
-) -> torch.Tensor:
-    """End of one search within a limit."""
-    if limit == math.inf:
-        return _minimize(criteria.p_md, None, start, iterations)
-    return _minimize(
-        criteria.p_md, lambda beam: criteria.ser(beam).log() - math.log(limit), start, iterations
-    )
 
 
 def _minimize(

@@ -23,6 +23,7 @@ import torch
 from isaclib._validation import check_positive, check_probability
 from isaclib.limits._quadrature import legendre
 from isaclib.signal.arrays import Sector, steering_vector
+from isaclib.signal.modulation import square_side
 
 
 def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
@@ -44,10 +45,7 @@ def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
     Raises:
         ValueError: If ``order`` is not an even power of two.
     """
-    side = math.isqrt(order) if isinstance(order, int) and order >= 4 else 0
-    if side == 0 or side * side != order or side & (side - 1):
-        raise ValueError(f"order must be an even power of two (4, 16, 64, ...), got {order!r}")
-    share, rest = 1 - 1 / side, 1 + 1.5 / (order - 1) * snr
+    share, rest = 1 - 1 / square_side(order), 1 + 1.5 / (order - 1) * snr
     mu = torch.sqrt(1 - 1 / rest)
     # 1 - mu without a difference of two numbers close to one.
     short = 1 / (rest * (1 + mu))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from isaclib._validation import check_nonnegative, check_positive_int
+from isaclib._validation import check_nonnegative, check_positive_int, check_probability
 from isaclib.signal.arrays import Sector, steering_vector
 from isaclib.signal.noise import NOISE_POWER
 
@@ -228,9 +228,8 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
     """
     from scipy.stats import binom
 
-    for name, value in (("p_fa", p_fa), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must lie in (0, 1), got {value!r}")
+    check_probability("p_fa", p_fa)
+    check_probability("confidence", confidence)
     count = statistics.numel()
     if count * p_fa < 1:
         raise ValueError(
