@@ -4,8 +4,6 @@ import math
 
 import torch
 
-from isaclib._validation import check_positive_int
-
 
 def square_side(order: int) -> int:
     """Points on a side of a square constellation, of which there are an even power of two."""
@@ -45,7 +43,7 @@ def psk(order: int) -> torch.Tensor:
     Raises:
         ValueError: If ``order`` is below 2 or no integer.
     """
-    if check_positive_int("order", order) < 2:
+    if isinstance(order, bool) or not isinstance(order, int) or order < 2:
         raise ValueError(f"order must be an integer of at least 2, got {order!r}")
     phase = (2 * torch.arange(order, dtype=torch.float64) + 1) * math.pi / order
     return torch.polar(torch.ones_like(phase), phase).to(torch.complex64)
