@@ -45,11 +45,8 @@ def impaired_positions(
 ) -> torch.Tensor:
     r"""Element positions of an array whose spacings :math:`d_k` have Gaussian errors.
 
-    The papers draw :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)` (P1 Sec. IV-E) but use
-    them in two ways:
-
     - ``"cumulative"``: :math:`d_k` is the distance between elements k and k+1, as the text of P1
-      and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
+      (Sec. IV-E) and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
     - ``"per_element"``: element k sits at its index times :math:`d_k`, as P3 Sec. II writes (and as
       putting :math:`d_k` into the printed steering vector gives), from K draws; the error grows
       with the distance from the phase reference and large errors can swap neighbours.

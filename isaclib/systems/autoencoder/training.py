@@ -176,14 +176,8 @@ def train_autoencoder(
 ) -> None:
     """Train an autoencoder through all stages of a plan, or go on where an earlier call stopped.
 
-    Args:
-        model: The six networks, in their initial state; trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Stages, weight and lengths.
-        directory: Folder for the checkpoints, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
+    The model is trained in place from its initial state. The folder is for the checkpoints of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
     """
     stages: dict[str, StepTraining] = {
         stage: AutoencoderTraining(

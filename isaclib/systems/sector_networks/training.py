@@ -177,18 +177,9 @@ def train_sector_autoencoder(
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
 
-    Args:
-        model: The five networks, in their initial state; trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Weight, lengths and readings.
-        directory: Folder for the checkpoints, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
-        after_step: Called at the end of each step, also of one that an earlier call finished.
-
-    Raises:
-        ValueError: If ``seed`` or ``device`` is not allowed.
+    The model is trained in place from its initial state. The folder is for the checkpoints of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
+    ``after_step`` is called at the end of each step, also of one that an earlier call finished.
     """
     stages: dict[str, StepTraining] = {
         step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)

@@ -158,7 +158,11 @@ class SemanticTraining(StepTraining):
     ) -> None:
         super().__init__(model, stream=STREAM, seed=seed, learning_rate=plan.learning_rate)
         self.link, self.plan = link, plan
-        self.steps_per_epoch = steps_per_epoch(len(images), plan.batch)
+        if plan.batch > len(images):
+            raise ValueError(
+                f"batch must be at most the {len(images)} training images, got {plan.batch}"
+            )
+        self.steps_per_epoch = len(images) // plan.batch
         # Not persistent: a checkpoint holds no images. Channels last, as the convolutions want it.
         pixels = images.images.contiguous(memory_format=torch.channels_last)
         self.register_buffer("images", pixels, persistent=False)
@@ -200,13 +204,6 @@ class SemanticTraining(StepTraining):
         return losses.multi_task_loss(scaled, asdict(weights))
 
 
-def steps_per_epoch(count: int, batch: int) -> int:
-    """Number of whole batches in an epoch, at least one, else a ``ValueError``."""
-    if batch > count:
-        raise ValueError(f"batch must be at most the {count} training images, got {batch}")
-    return count // batch
-
-
 def train_semantic(
     model: Semantic,
     link: Link,
@@ -219,14 +216,9 @@ def train_semantic(
 ) -> None:
     """Train a system, or go on where an earlier call in the same directory stopped.
 
-    Args:
-        model: Encoder and decoders in their initial state; trained in place.
-        link: Channels.
-        images: Training images.
-        plan: Epochs, weights, batch and step size.
-        directory: Folder for the checkpoint, of this run alone. One is written every epoch.
-        seed: Seed of order, dropout and channels.
-        device: ``"cpu"`` or ``"cuda"``.
+    The model is trained in place from its initial state. The folder is for the checkpoint of this
+    run alone, one every epoch; the seed is that of order, dropout and channels, the device
+    ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed, there are fewer images than a batch,

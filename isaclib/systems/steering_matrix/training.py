@@ -112,16 +112,8 @@ def train_model_driven(
 ) -> None:
     """Train a steering matrix, or go on where an earlier call in the same directory stopped.
 
-    Args:
-        model: Steering matrix in its initial state; trained in place.
-        radar: Radar channel.
-        plan: Steps, batch and sectors.
-        directory: Folder for the checkpoint, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
-
-    Raises:
-        ValueError: If ``seed`` or ``device`` is not allowed.
+    The matrix is trained in place from its initial state. The folder is for the checkpoint of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
     """
     module = ModelDrivenTraining(model, radar, plan, seed=seed)
     train(module, Schedule(plan.steps), directory, device=device)
