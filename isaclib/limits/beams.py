@@ -69,7 +69,7 @@ class ParetoBeam:
 def starting_beams(
     criteria: BeamCriteria, random: int, generator: torch.Generator, *, phases: int = 4
 ) -> torch.Tensor:
-    """Starts of a search: random beams, and least-squares beams of all shares and phases.
+    """Starts of a search: random beams, and least-squares beams of all rho and phases.
 
     Args:
         criteria: Array and sectors.
@@ -84,12 +84,12 @@ def starting_beams(
     sectors = (criteria.target_sector, criteria.receiver_sector)
     grid = max(500, 8 * len(positions))
     radar, user = (least_squares_beam(x, positions, grid_size=grid) for x in sectors)
-    share, phase = torch.meshgrid(
+    rho, phase = torch.meshgrid(
         torch.tensor([0.0, 0.1, 0.35, 0.65, 0.9, 1.0]),
         torch.arange(phases) * (2 * math.pi / phases),
         indexing="ij",
     )
-    joint = combine_beams(radar, user, share.flatten(), phase.flatten())
+    joint = combine_beams(radar, user, rho.flatten(), phase.flatten())
     drawn = complex_normal((random, len(positions)), generator=generator, dtype=torch.complex128)
     return _unit(torch.cat([joint.to(drawn), drawn]))
 
@@ -190,8 +190,8 @@ def pareto_beams(
     for i in range(count - 1):
         # The first limit is a little above the smallest, for a limit that only one beam keeps is
         # nothing that a search could find.
-        share = max(i / (count - 1), 0.03) ** 2
-        limit = math.exp(ends[0] + share * (ends[1] - ends[0]))
+        fraction = max(i / (count - 1), 0.03) ** 2
+        limit = math.exp(ends[0] + fraction * (ends[1] - ends[0]))
         both = torch.cat([starts, near.unsqueeze(0), last.beam.unsqueeze(0)])
         front.append(best_beam(criteria, limit, both, iterations=iterations))
         near = front[-1].beam

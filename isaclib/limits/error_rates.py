@@ -45,11 +45,11 @@ def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
     Raises:
         ValueError: If ``order`` is not an even power of two.
     """
-    share, rest = 1 - 1 / square_side(order), 1 + 1.5 / (order - 1) * snr
+    b, rest = 1 - 1 / square_side(order), 1 + 1.5 / (order - 1) * snr
     mu = torch.sqrt(1 - 1 / rest)
     # 1 - mu without a difference of two numbers close to one.
     short = 1 / (rest * (1 + mu))
-    return 2 * share * short - share**2 * (1 - 4 / math.pi * mu * torch.atan2(mu.new_ones(()), mu))
+    return 2 * b * short - b**2 * (1 - 4 / math.pi * mu * torch.atan2(mu.new_ones(()), mu))
 
 
 def missed(snr: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:

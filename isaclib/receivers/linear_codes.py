@@ -1,7 +1,7 @@
 r"""Principal components as a code: what a linear transmission of images reaches, for comparison.
 
 The learned encoder of P4 is one way to put an image into n numbers. The best linear one for
-Gaussian images sends their first n principal components uncoded, each with its own share of the
+Gaussian images sends their first n principal components uncoded, each with its own fraction of the
 power, and the receiver estimates them linearly (Lee and Petersen, 1976).
 """
 
@@ -60,8 +60,8 @@ class LinearCode:
         coherent = torch.view_as_real(received * gain.conj()).flatten(1)
         # Each real dimension has half of the noise power.
         power = gain.abs().square() * self.amplitudes.square()
-        share = self.amplitudes * self.variances / (power * self.variances + NOISE_POWER / 2)
-        estimate = self.mean + (coherent * share) @ self.components.mT
+        gains = self.amplitudes * self.variances / (power * self.variances + NOISE_POWER / 2)
+        estimate = self.mean + (coherent * gains) @ self.components.mT
         return estimate.unflatten(1, SHAPE)
 
     def expected_mse(self, snr_db: float) -> float:

@@ -284,9 +284,7 @@ def test_probabilities_must_be_inside_the_unit_interval(value):
     values = torch.arange(10).double()
     with pytest.raises(ValueError, match=rf"p_fa must be a probability in \(0, 1\), got {value}"):
         threshold(values, value)
-    with pytest.raises(
-        ValueError, match=rf"confidence must be a .* in \(0, 1\), got {value}"
-    ):
+    with pytest.raises(ValueError, match=rf"confidence must be a .* in \(0, 1\), got {value}"):
         threshold(values, 0.5, confidence=value)
 
 
