@@ -29,7 +29,7 @@ from isaclib.learning.networks import as_real
 from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance, step_generator
 from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage
 from isaclib.systems.autoencoder.training import (
-    Objective,
+    TrainingPlan,
     stage_loss,
 )
 
@@ -132,18 +132,17 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     scenario = Scenario()
     radar, communication = scenario.channels(scenario.nominal_positions())
+    plan = TrainingPlan(RADAR_WEIGHT, batch=BATCH)
     rows = []
     for stage in SEQUENTIAL:
         model = scenario.autoencoder(0)
-        objective = Objective(stage, RADAR_WEIGHT, BATCH)
 
         def literal(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
             return literal_loss(m, radar, communication, s, step_generator(0, f"train/{s}", index))
 
-        def fast(index: int, m: Autoencoder = model, o: Objective = objective) -> torch.Tensor:
-            return stage_loss(
-                m, radar, communication, o, step_generator(0, f"train/{o.stage}", index)
-            )
+        def fast(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
+            generator = step_generator(0, f"train/{s}", index)
+            return stage_loss(m, radar, communication, (s, plan), generator)
 
         row = {
             "stage": stage,

@@ -29,7 +29,7 @@ from isaclib.signal.noise import step_generator
 from isaclib.systems.autoencoder.model import SEQUENTIAL
 from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
-    Objective,
+    TrainingPlan,
 )
 
 BATCH = 10_000
@@ -45,7 +45,7 @@ class BareLoop:
     """
 
     def __init__(self, module: AutoencoderTraining) -> None:
-        self.loss, self.stage = module.loss, module.objective.stage
+        self.loss, self.stage = module.loss, module.stage
         self.optimizer, self.done = module.configure_optimizers(), 0
 
     def __call__(self, steps: int) -> float:
@@ -117,9 +117,11 @@ def main() -> None:
     channels = scenario.channels(scenario.nominal_positions())
     rows, load = [], [os.getloadavg()[0]]
     for stage in SEQUENTIAL:
-        objective = Objective(stage, RADAR_WEIGHT, BATCH)
-        reference = AutoencoderTraining(scenario.autoencoder(0), *channels, objective, seed=0)
-        module = Interleaved(scenario.autoencoder(0), *channels, objective, seed=0)
+        plan = TrainingPlan(RADAR_WEIGHT, batch=BATCH)
+        reference = AutoencoderTraining(
+            scenario.autoencoder(0), *channels, plan, stage=stage, seed=0
+        )
+        module = Interleaved(scenario.autoencoder(0), *channels, plan, stage=stage, seed=0)
         found = module.time_against(BareLoop(reference), options.pairs)
         ratios = [lightning / bare for bare, lightning in found]
         lower, median, upper = statistics.quantiles(ratios, n=4)

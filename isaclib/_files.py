@@ -131,13 +131,5 @@ def _sync_folder(folder: Path) -> None:
 def _cannot_write(path: Path, error: OSError) -> OSError:
     """Turn a bare system error into one that says what failed and what it means for the file."""
     reason = error.strerror or str(error)
-    kept = "the file that is there is unchanged" if _exists(path) else "nothing was written"
+    kept = "the file that is there is unchanged" if os.path.exists(path) else "nothing was written"
     return OSError(error.errno, f"cannot write {path}: {reason}; {kept}")
-
-
-def _exists(path: Path) -> bool:
-    """Return whether a path exists, False where even asking fails (below a regular file, say)."""
-    try:
-        return path.exists()
-    except OSError:
-        return False

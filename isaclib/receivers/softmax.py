@@ -63,7 +63,21 @@ def softmax_angle(
     """
     check_one_of("reading", reading, get_args(Reading))
     check_positive("level", level)
-    _check_shapes(echo, steering, grid, windows)
+    if steering.ndim != 2 or grid.ndim != 1 or len(steering) != len(grid):
+        raise ValueError(
+            "steering must have shape [grid, antennas] for the grid's angles, got "
+            f"{tuple(steering.shape)} for a grid of {tuple(grid.shape)}"
+        )
+    if echo.ndim != 2 or echo.shape[-1] != steering.shape[-1]:
+        raise ValueError(
+            f"echo must have shape [batch, {steering.shape[-1]}] for steering vectors of "
+            f"{steering.shape[-1]} antennas, got {tuple(echo.shape)}"
+        )
+    if len(windows) not in (1, len(echo)):
+        raise ValueError(
+            f"windows must be one for all samples or one for each of {len(echo)}, "
+            f"got {len(windows)}"
+        )
     order = torch.argsort((windows.start + windows.stop).expand(len(echo)))
     statistic, angle = _Softmax.apply(
         _real_and_turned(echo)[0].index_select(0, order),
@@ -198,23 +212,3 @@ def _outside(
     sums = torch.cat([grid.new_zeros(1), grid.cumsum(0)])
     angles = sums[-1] - (sums[windows.stop] - sums[windows.start])
     return len(grid) - (windows.stop - windows.start), angles
-
-
-def _check_shapes(
-    echo: torch.Tensor, steering: torch.Tensor, grid: torch.Tensor, windows: Windows
-) -> None:
-    if steering.ndim != 2 or grid.ndim != 1 or len(steering) != len(grid):
-        raise ValueError(
-            "steering must have shape [grid, antennas] for the grid's angles, got "
-            f"{tuple(steering.shape)} for a grid of {tuple(grid.shape)}"
-        )
-    if echo.ndim != 2 or echo.shape[-1] != steering.shape[-1]:
-        raise ValueError(
-            f"echo must have shape [batch, {steering.shape[-1]}] for steering vectors of "
-            f"{steering.shape[-1]} antennas, got {tuple(echo.shape)}"
-        )
-    if len(windows) not in (1, len(echo)):
-        raise ValueError(
-            f"windows must be one for all samples or one for each of {len(echo)}, "
-            f"got {len(windows)}"
-        )

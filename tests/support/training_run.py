@@ -4,6 +4,7 @@ import functools
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ def bare_loop(stage, steps, model, batch=PLAN.batch, log=None):
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(parameters, lr=PLAN.learning_rate, fused=True)
-    objective = autoencoder_training.Objective(stage, PLAN.radar_weight, batch)
+    objective = (stage, replace(PLAN, batch=batch))
     for step in range(steps):
         generator = step_generator(SEED, f"train/{stage}", step)
         loss = stage_loss(model, RADAR, COMMUNICATION, objective, generator)
