@@ -231,7 +231,7 @@ class EchoChannel:
         )
 
     def __call__(self, code: torch.Tensor, realization: EchoRealization) -> torch.Tensor:
-        """Echo of codes, see :meth:`CodeChannel.__call__`."""
+        """Echo of codes: shapes and errors as for :class:`CodeChannel`."""
         r = realization
         _check_fits(code, r.noise)
         amplitude = self.amplitudes(code.device)[r.label] * r.gain
