@@ -180,7 +180,8 @@ def train_sector_autoencoder(
 
     The model is trained in place from its initial state. The folder is for the checkpoints of this
     run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
-    ``steps`` says which of the steps, in order; ``after_step`` is called at the end of each step, also of one that an earlier call finished.
+    ``steps`` says which of the steps, in order; ``after_step`` is called at the end of each step,
+    also of one that an earlier call finished.
     """
     stages: dict[str, StepTraining] = {
         step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
