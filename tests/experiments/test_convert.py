@@ -16,7 +16,7 @@ from isaclib.experiments.convert.documents import OLD, Curve
 from isaclib.experiments.engine.results import ResultError, content_hash, load_result, result_path
 from isaclib.experiments.engine.tasks import key_of
 from isaclib.experiments.p3.config import SENSING_PRESETS
-from isaclib.experiments.p3.figures import FIG3, course
+from isaclib.experiments.p3.figures import FIG3, checkpoints
 
 CONFIG = SENSING_PRESETS["smoke"]
 MARKS = {"SL": [1, 2, 7, 12], "UL": [2, 7, 11, 12], "SL+UL": [1, 2, 7, 12], "UL+SL": [2, 7, 11, 12]}
@@ -120,7 +120,7 @@ def test_names_become_coordinates_and_numbers_stay(tmp_path):
             assert all(isinstance(mark, int) for mark in rows.at("iteration"))
     for order, marks in MARKS.items():
         stored = result.tensors(system=order, array=0)
-        training = course(CONFIG, order, 0, 0)[12].training
+        training = checkpoints(CONFIG, order, 0, 0)[12].training
         before_it = training.start.mark if training.start else 0
         assert stored["marks"].tolist() == list(training.marks)
         own = [marks.index(before_it + mark) for mark in training.marks]

@@ -268,7 +268,7 @@ def test_sizes_are_checked(arguments, match):
     [
         ({"reading": "printed"}, "reading must be one of 'literal', 'sector', got 'printed'"),
         ({"level": -1}, "level must be a finite number > 0, got -1"),
-        ({"seed": -1}, "seed must be a non-negative integer, got -1"),
+        ({"seed": -1}, "seed must be an integer >= 0, got -1"),
     ],
 )
 def test_options_are_checked(options, match):

@@ -16,7 +16,7 @@ from isaclib.experiments.p1.figures import tradeoff_rows as p1_rows
 from isaclib.experiments.p2 import tasks as p2
 from isaclib.experiments.p2.figures import impaired_rows as p2_rows
 from isaclib.experiments.p3 import tasks as p3
-from isaclib.experiments.p3.figures import ORDERS, REFERENCES, course
+from isaclib.experiments.p3.figures import ORDERS, REFERENCES, checkpoints
 from isaclib.limits.error_rates import BeamCriteria
 from isaclib.metrics import Estimate
 from isaclib.signal.noise import gain_variance
@@ -211,7 +211,7 @@ def p3_arrays(c: P3Limits, seed: int) -> list[Array]:
             for name, (assumed, receiver) in REFERENCES.items()
         }
         for order in ORDERS:
-            end = course(s, order, number, seed)[s.training.steps]
+            end = checkpoints(s, order, number, seed)[s.training.steps]
             tasks[order] = p3.Measure(s.scenario, number, seed, end, s.test)
         array = Array({"array": number}, tasks["known"])
         for name in ("known", "unknown", "SL", "UL", "SL+UL"):

@@ -197,7 +197,7 @@ def test_maprt(found, status):
 def test_a_missing_point_is_named():
     learned = claims.degrees(tradeoff())
     with pytest.raises(KeyError, match=r"no row has omega_r=0\.3 with .*; there are 0\.0, 0\.01"):
-        claims.mean_at(learned, "p_d", 0.3)
+        claims.mean_at(learned, "P_d", "p_d", 0.3)
 
 
 def test_all_claims_of_the_paper_are_there():

@@ -170,5 +170,5 @@ def test_impossible_impairments_are_refused():
         Scenario().positions(Impairment("cumulative", -1.0, 0))
     with pytest.raises(ValueError, match=r"model must be one of 'cumulative', .*, got 'x'"):
         Scenario().positions(Impairment("x", 0.1, 0))
-    with pytest.raises(ValueError, match="step must be a non-negative integer, got -1"):
+    with pytest.raises(ValueError, match="step must be an integer >= 0, got -1"):
         Scenario().positions(Impairment("cumulative", 0.1, -1))

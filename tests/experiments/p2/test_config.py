@@ -238,7 +238,7 @@ def test_another_target_sector_changes_nothing_else():
 def test_impossible_impairments_are_refused():
     with pytest.raises(ValueError, match="std must be a finite number >= 0"):
         positions("cumulative", 0, std=-1.0)
-    with pytest.raises(ValueError, match="step must be a non-negative integer, got -1"):
+    with pytest.raises(ValueError, match="step must be an integer >= 0, got -1"):
         positions("cumulative", -1)
 
 
