@@ -54,7 +54,7 @@ def load_config(path: Path) -> jupytext.config.JupytextConfiguration | None:
 
 
 def repository() -> dict[str, str]:
-    """Read ``repository:`` of ``_config.yml``, its ``url`` and ``branch``; no url is an empty one."""
+    """Read ``repository:`` of ``_config.yml``: its ``url``, which may be empty, and ``branch``."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     return config["repository"]
 

@@ -36,7 +36,7 @@ FAULTS = """() => {
     if (math.classList.contains("wide")) {
       if (!narrow) say("equation to be broken", math);
       const scroller = table || math;
-      if (!scrolls(scroller) || !goesOn(scroller)) say("equation does not scroll", math);
+      if (goesOn(scroller) && !scrolls(scroller)) say("equation does not scroll", math);
     } else if (box(body).right > column || box(body).left < box(frame).left - 1) {
       say("equation cut off", math);
     }

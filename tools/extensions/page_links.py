@@ -1,8 +1,8 @@
 """Sphinx extension: what a page says of itself, and the files that go with it.
 
 A chapter's page offers its notebook, and, where ``repository: url:`` of ``_config.yml`` names a
-repository on GitHub, opens it in Colab. The first page offers the PDF where ``make pdf`` has made one.
-Every page has a description for search engines.
+repository on GitHub, opens it in Colab. The first page offers the PDF where ``make pdf`` has made
+one. Every page has a description for search engines.
 """
 
 import html
@@ -74,8 +74,11 @@ def complete_page(
         address = colab_address(options.get("repository_url") or "", branch, f"{page}.ipynb")
         if address:
             links.append((address, "Open it in Colab", ""))
-    if page == app.config.root_doc and PDF.is_file():
-        links.append((pathto(offer(out, PDF), 1), "Download the book as PDF", " download"))
+    if page == app.config.root_doc:
+        # The theme would say the title twice.
+        context["docstitle"] = ""
+        if PDF.is_file():
+            links.append((pathto(offer(out, PDF), 1), "Download the book as PDF", " download"))
     if links:
         line = " · ".join(f'<a href="{to}"{extra}>{words}</a>' for to, words, extra in links)
         context["body"] = context["body"].replace(

@@ -1,7 +1,8 @@
-r"""Sphinx extension: pages of the library reference, from the package itself.
+"""Sphinx extension: pages of the library reference, from the package itself.
 
-On a page, the line ``<!-- modules: isaclib.signal -->`` becomes the documentation of that package and
-of all public modules in it, and ``<!-- commands: isaclib -->`` that of the command line.
+On a page, the line ``<!-- modules: isaclib.signal -->`` becomes the documentation of that package
+and of all public modules in it that have no page of their own (``... without isaclib.signal.a``),
+and ``<!-- commands: isaclib -->`` that of the command line.
 """
 
 import re
@@ -12,14 +13,7 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[2]
 # As data flows: from a scenario over transmitter, channel and receiver to a loss or a metric.
 ORDER = [
-    "signal",
-    "channels",
-    "receivers",
-    "limits",
-    "learning",
-    "systems",
-    "data",
-    "metrics",
+    *("signal", "channels", "receivers", "limits", "learning", "systems", "data", "metrics"),
     "experiments",
 ]
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
@@ -30,7 +24,7 @@ HIDDEN = re.compile(
     r"|\.experiments\.p[124]\.claims"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )
-MARK = re.compile(r"^<!-- (modules|commands): (\S+) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- (modules|commands): (\S+)(?: without (\S+))? -->$", re.MULTILINE)
 
 
 def modules(package: str = "isaclib", root: Path = ROOT) -> list[str]:
@@ -45,10 +39,12 @@ def modules(package: str = "isaclib", root: Path = ROOT) -> list[str]:
     return sorted(names, key=lambda name: (ORDER.index(name.split(".")[1]), name.split(".")))
 
 
-def document_modules(package: str) -> str:
-    """MyST source of a package's documentation."""
+def document_modules(package: str, without: str | None) -> str:
+    """MyST source of the documentation of a package's modules, but those of one package in it."""
     parts = []
     for name in modules(package):
+        if without and name.startswith(without):
+            continue
         if name != package:
             parts.append(f"## `{name.removeprefix(f'{package}.')}`")
         plain = (ROOT / name.replace(".", "/") / "__init__.py").is_file()
@@ -67,13 +63,18 @@ def document_commands(name: str) -> str:
 
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=click.Context(command, info_name=name), name=name)
-    return text.split("\n", 1)[1]
+    return re.sub(r"\$ISACLIB_\w+", r"`\g<0>`", text.split("\n", 1)[1])
 
 
 def expand(_app: Sphinx, _docname: str, source: list[str]) -> None:
     """Put the documentation in the place of the marks of a page."""
-    writers = {"modules": document_modules, "commands": document_commands}
-    source[0] = MARK.sub(lambda mark: writers[mark[1]](mark[2]), source[0])
+
+    def write(mark: re.Match[str]) -> str:
+        if mark[1] == "commands":
+            return document_commands(mark[2])
+        return document_modules(mark[2], mark[3])
+
+    source[0] = MARK.sub(write, source[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
