@@ -2,12 +2,13 @@
 
 A chapter's page offers its notebook, and, where ``repository: url:`` of ``_config.yml`` names a
 repository on GitHub, opens it in Colab. The first page offers the PDF where ``make pdf`` has made
-one. Every page has a description for search engines.
+one. Every page has a description for search engines, and its words with accents are found without.
 """
 
 import html
 import re
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,18 @@ def describe(doctree: nodes.document) -> str:
         if len(text) > 60:
             return text if len(text) <= 160 else text[:157].rsplit(" ", 1)[0] + " …"
     return ""
+
+
+def name_without_accents(_app: Sphinx, doctree: nodes.document) -> None:
+    """Give the search the words of a page as they are typed on most keyboards."""
+    plain = set()
+    for word in set(re.findall(r"[^\W\d_]+", doctree.astext())):
+        letters = unicodedata.normalize("NFKD", word)
+        bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+        if bare != word and bare.isascii():
+            plain.add(bare)
+    if plain:
+        doctree.insert(0, nodes.meta(name="keywords", content=" ".join(sorted(plain))))
 
 
 def offer(out: Path, file: Path) -> str:
@@ -88,5 +101,6 @@ def complete_page(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect to Sphinx."""
+    app.connect("doctree-read", name_without_accents)
     app.connect("html-page-context", complete_page)
     return {"parallel_read_safe": True}
