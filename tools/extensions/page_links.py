@@ -57,7 +57,7 @@ def name_without_accents(_app: Sphinx, doctree: nodes.document) -> None:
         if bare != word and bare.isascii():
             plain.add(bare)
     if plain:
-        doctree.insert(0, nodes.meta(name="keywords", content=" ".join(sorted(plain))))
+        doctree.insert(0, nodes.meta(name="keywords", content=", ".join(sorted(plain))))
 
 
 def offer(out: Path, file: Path) -> str:

@@ -21,7 +21,6 @@ HIDDEN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
     r"|\.experiments\.(engine|limits|stored|p\d|(series|convert).*)"
     r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims|gap)|limits\.(?!config)).*"
-    r"|\.experiments\.p[124]\.claims"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )
 MARK = re.compile(r"^<!-- (modules|commands): (\S+)(?: without (\S+))? -->$", re.MULTILINE)
