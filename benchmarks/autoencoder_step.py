@@ -4,7 +4,7 @@ Two versions are timed at batch 10,000, simulation included:
 
 - *literal*: the paper's formulas one by one, every sample with its own pass through encoder and
   beamformer, echoes simulated and all three radar networks run for every sample;
-- *step*: :func:`isaclib.systems.autoencoder.model.training.stage_loss`.
+- *step*: :func:`isaclib.systems.autoencoder.training.stage_loss`.
 
 What Lightning adds to it is measured by ``lightning_step.py``.
 
@@ -20,19 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from isaclib.channels.narrowband.narrowband import CommunicationChannel, RadarChannel
-from isaclib.experiments.p1.figures.config import Scenario
-from isaclib.systems.autoencoder.model.model import SEQUENTIAL, Autoencoder, Stage
-from isaclib.systems.autoencoder.model.training import (
-    Objective,
-    stage_loss,
-    training_generator,
-)
 from torch.nn import functional
 
+from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.experiments.p1.config import Scenario
 from isaclib.learning import losses
 from isaclib.learning.networks import as_real
-from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
+from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance, step_generator
+from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage
+from isaclib.systems.autoencoder.training import (
+    TrainingPlan,
+    stage_loss,
+)
 
 BATCH = 10_000
 RADAR_WEIGHT = 0.09
@@ -133,18 +132,17 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     scenario = Scenario()
     radar, communication = scenario.channels(scenario.nominal_positions())
+    plan = TrainingPlan(RADAR_WEIGHT, batch=BATCH)
     rows = []
     for stage in SEQUENTIAL:
         model = scenario.autoencoder(0)
-        objective = Objective(stage, RADAR_WEIGHT, BATCH)
 
         def literal(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
-            return literal_loss(m, radar, communication, s, training_generator(0, s, index, "cpu"))
+            return literal_loss(m, radar, communication, s, step_generator(0, f"train/{s}", index))
 
-        def fast(index: int, m: Autoencoder = model, o: Objective = objective) -> torch.Tensor:
-            return stage_loss(
-                m, radar, communication, o, training_generator(0, o.stage, index, "cpu")
-            )
+        def fast(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
+            generator = step_generator(0, f"train/{s}", index)
+            return stage_loss(m, radar, communication, (s, plan), generator)
 
         row = {
             "stage": stage,

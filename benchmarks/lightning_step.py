@@ -22,15 +22,15 @@ import time
 from pathlib import Path
 
 import torch
-from isaclib.experiments.p1.figures.config import Scenario
-from isaclib.systems.autoencoder.model.model import SEQUENTIAL
-from isaclib.systems.autoencoder.model.training import (
-    AutoencoderTraining,
-    Objective,
-    training_generator,
-)
 
+from isaclib.experiments.p1.config import Scenario
 from isaclib.learning.training import Schedule, train
+from isaclib.signal.noise import step_generator
+from isaclib.systems.autoencoder.model import SEQUENTIAL
+from isaclib.systems.autoencoder.training import (
+    AutoencoderTraining,
+    TrainingPlan,
+)
 
 BATCH = 10_000
 RADAR_WEIGHT = 0.09
@@ -45,7 +45,7 @@ class BareLoop:
     """
 
     def __init__(self, module: AutoencoderTraining) -> None:
-        self.loss, self.stage = module.loss, module.objective.stage
+        self.loss, self.stage = module.loss, module.stage
         self.optimizer, self.done = module.configure_optimizers(), 0
 
     def __call__(self, steps: int) -> float:
@@ -60,7 +60,7 @@ class BareLoop:
         start = time.perf_counter()
         for index in range(self.done, self.done + steps):
             self.optimizer.zero_grad()
-            self.loss(training_generator(0, self.stage, index, "cpu")).backward()
+            self.loss(step_generator(0, f"train/{self.stage}", index)).backward()
             self.optimizer.step()
         self.done += steps
         return time.perf_counter() - start
@@ -117,9 +117,11 @@ def main() -> None:
     channels = scenario.channels(scenario.nominal_positions())
     rows, load = [], [os.getloadavg()[0]]
     for stage in SEQUENTIAL:
-        objective = Objective(stage, RADAR_WEIGHT, BATCH)
-        reference = AutoencoderTraining(scenario.autoencoder(0), *channels, objective, seed=0)
-        module = Interleaved(scenario.autoencoder(0), *channels, objective, seed=0)
+        plan = TrainingPlan(RADAR_WEIGHT, batch=BATCH)
+        reference = AutoencoderTraining(
+            scenario.autoencoder(0), *channels, plan, stage=stage, seed=0
+        )
+        module = Interleaved(scenario.autoencoder(0), *channels, plan, stage=stage, seed=0)
         found = module.time_against(BareLoop(reference), options.pairs)
         ratios = [lightning / bare for bare, lightning in found]
         lower, median, upper = statistics.quantiles(ratios, n=4)

@@ -21,41 +21,25 @@ def sha256_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha1_of_bytes(content: bytes) -> str:
-    """Return the SHA-1 of some bytes, to recognise a known file by, not to trust one by it."""
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
-
 def sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Return the SHA-256 of a file's content as 64 lower-case hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_aside(path: Path, content: bytes) -> Path:
-    """Write content to a temporary file beside ``path`` and force it to the disk.
+    """Write content to a temporary file beside ``path``, force it to the disk, return its path.
 
-    The file stands in the folder of ``path``, so that a later :func:`os.replace` onto ``path``
-    stays on one file system and is atomic. Folders that are missing are created.
-
-    Args:
-        path: Where the content shall finally go.
-        content: Bytes to write.
-
-    Returns:
-        The temporary file's path, a hidden file.
-
-    Raises:
-        OSError: The content could not be written (no space, read-only folder, ...); the temporary
-            file is removed, and ``path`` is as it was.
+    Beside it, so that a later :func:`os.replace` onto ``path`` stays on one file system and is
+    atomic. Missing folders are created. Where something cannot be written, nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        _make_folder(path.parent)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:  # a regular file in its place
+            reason = os.strerror(errno.ENOTDIR)
+            raise NotADirectoryError(errno.ENOTDIR, reason, str(path.parent)) from error
         # Not tempfile: its files are readable by their owner only, and a rename keeps that.
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "wb") as stream:
@@ -74,8 +58,7 @@ def write_aside(path: Path, content: bytes) -> Path:
 def move_into_place(temporary: Path, path: Path) -> None:
     """Rename a file from :func:`write_aside` to its final name, replacing what was there at once.
 
-    Raises:
-        OSError: The rename failed; the temporary file is removed, and ``path`` is as it was.
+    Where that fails, the temporary file is removed, and ``path`` is as it was.
     """
     try:
         os.replace(temporary, path)
@@ -87,30 +70,12 @@ def move_into_place(temporary: Path, path: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by new content, or leave it exactly as it was.
-
-    Args:
-        path: File to write; its folder is created where it is missing.
-        content: Bytes to write.
-
-    Raises:
-        OSError: The content could not be written; the message names ``path`` and the reason.
-    """
+    """Replace a file by new content, or leave it exactly as it was and say why."""
     move_into_place(write_aside(path, content), path)
 
 
 def check_writable(name: str, directory: Path) -> None:
-    """Create a folder if need be and check that files can be written in it.
-
-    A run can take an hour; that its results have nowhere to go is better found out before it.
-
-    Args:
-        name: What the folder is for, for the message.
-        directory: Folder to check.
-
-    Raises:
-        OSError: The folder cannot be created or written; the message names it and the reason.
-    """
+    """Create a folder if need be and check that files can be written in it, before a long run."""
     try:
         write_aside(directory / "probe", b"isaclib checks that it can write here\n").unlink()
     except OSError as error:
@@ -125,12 +90,8 @@ def check_writable(name: str, directory: Path) -> None:
 def locked(path: Path, waiting: str | None = None) -> Iterator[bool]:
     """Hold a lock between processes while the block runs; the system drops it when its holder dies.
 
-    Args:
-        path: Lock file; it is created, and it stays.
-        waiting: What to say on stderr before waiting for a lock that is taken. None does not wait.
-
-    Yields:
-        Whether the lock is held. Always True where ``waiting`` is given.
+    Yields whether the lock is held: always, where ``waiting`` says what to print on stderr before
+    waiting for one that is taken. The lock file stays.
     """
     from filelock import FileLock, Timeout
 
@@ -157,14 +118,6 @@ def remove_leftovers(folder: Path, pattern: str) -> None:
                 path.unlink()
 
 
-def _make_folder(folder: Path) -> None:
-    """Create a folder where it is missing; a regular file in its place is not "File exists"."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
-
-
 def _sync_folder(folder: Path) -> None:
     """Force a rename to the disk, where the system can do that for folders."""
     with contextlib.suppress(OSError):
@@ -178,13 +131,5 @@ def _sync_folder(folder: Path) -> None:
 def _cannot_write(path: Path, error: OSError) -> OSError:
     """Turn a bare system error into one that says what failed and what it means for the file."""
     reason = error.strerror or str(error)
-    kept = "the file that is there is unchanged" if _exists(path) else "nothing was written"
+    kept = "the file that is there is unchanged" if os.path.exists(path) else "nothing was written"
     return OSError(error.errno, f"cannot write {path}: {reason}; {kept}")
-
-
-def _exists(path: Path) -> bool:
-    """Return whether a path exists, False where even asking fails (below a regular file, say)."""
-    try:
-        return path.exists()
-    except OSError:
-        return False

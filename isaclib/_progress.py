@@ -21,11 +21,7 @@ _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
 def report(fraction: float) -> None:
-    """Say how much of the present task, or of the present share of it, is done.
-
-    Args:
-        fraction: Done part, from 0 to 1.
-    """
+    """Say how much of the present task, or of the present part of it, is done: 0 to 1."""
     listener = _listener.get()
     if listener is not None:
         listener(min(max(fraction, 0.0), 1.0))
@@ -33,11 +29,7 @@ def report(fraction: float) -> None:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Hear what is reported in this thread while the block runs.
-
-    Args:
-        listener: Called with each fraction.
-    """
+    """Call the listener with what is reported in this thread while the block runs."""
     token = _listener.set(listener)
     try:
         yield
@@ -47,20 +39,13 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def share(low: float, high: float) -> Iterator[None]:
-    """Let what is reported in the block, from 0 to 1, count as ``low`` to ``high`` outside it.
+    """Let what is reported in the block, from 0 to 1, count as ``low`` to ``high`` outside it."""
+    outer = _listener.get()
 
-    Args:
-        low: Done part of the whole at the block's beginning.
-        high: Done part of the whole at its end, where the block gets there.
-    """
-    with listening(_scaled(_listener.get(), low, high)):
-        yield
-    report(high)
-
-
-def _scaled(outer: Listener | None, low: float, high: float) -> Listener:
     def scaled(fraction: float) -> None:
         if outer is not None:
             outer(low + (high - low) * fraction)
 
-    return scaled
+    with listening(scaled):
+        yield
+    report(high)

@@ -142,31 +142,21 @@ def run(  # noqa: PLR0917 - one argument an option is how typer works
     from isaclib.experiments.engine.results import results_directory
     from isaclib.experiments.engine.sweep import Sweep
     from isaclib.experiments.registry import figure
-    from isaclib.experiments.series import runs as old
-    from isaclib.experiments.series.figures import FigureSpec as SeriesSpec
-    from isaclib.experiments.series.sweep import Sweep as SeriesSweep
 
     folder = results_directory(results)
     sweep = Sweep(workers=workers, scheduler=scheduler)
-    specs = [figure(name) for name in dict.fromkeys(figures)]
     chosen = engine.resolve_device(device)
     runs = engine.runs_directory(folder, state)
-    series, requests = [], []
-    for spec in specs:
-        arguments = (spec, preset, seed, chosen, folder, runs, resume)
-        if isinstance(spec, SeriesSpec):
-            series.append(old.Request(*arguments))
-            old.check_request(series[-1], overwrite)
-        else:
-            requests.append(engine.Request(*arguments))
-            engine.check_request(requests[-1], overwrite)
+    requests = [
+        engine.Request(figure(name), preset, seed, chosen, folder, runs, resume)
+        for name in dict.fromkeys(figures)
+    ]
+    for request in requests:
+        engine.check_request(request, overwrite)
     engine.forget(requests)
     for request in requests:
         _note(f"{request.spec.id}: {request.spec.title} ({preset}, seed {seed}, {chosen})")
         typer.echo(engine.run(request, sweep))
-    for older in series:
-        _note(f"{older.spec.id}: {older.spec.title} ({preset}, seed {seed}, {chosen})")
-        typer.echo(old.run(older, SeriesSweep(workers=workers, scheduler=scheduler)))
 
 
 @app.command()
@@ -181,8 +171,7 @@ def show(
     """Draw a stored result to a file and print its path."""
     from isaclib._files import write_atomically
     from isaclib.experiments import registry
-    from isaclib.experiments.engine.results import results_directory
-    from isaclib.experiments.stored import load_result
+    from isaclib.experiments.engine.results import load_result, results_directory
 
     spec = registry.figure(figure)
     target = output or Path(f"{figure}.png")
@@ -292,8 +281,7 @@ def _stored(spec: FigureSpec[Any], directory: Path) -> str:
     """Say what is stored of a figure, in one line."""
     from rich.markup import escape
 
-    from isaclib.experiments.engine.results import ResultError, result_path
-    from isaclib.experiments.stored import load_result
+    from isaclib.experiments.engine.results import ResultError, load_result, result_path
 
     if not result_path(spec.id, directory).exists():
         return "nothing"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torchmetrics import Metric
 
-from isaclib._validation import check_nonnegative_int, check_positive, check_probability
+from isaclib._validation import check_nonnegative_int, check_probability
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,7 @@ class Estimate:
     count: int
 
     def complement(self) -> "Estimate":
-        """Estimate of the opposite event's probability, where this is that of a probability.
-
-        Returns:
-            One less the value and the ends of the interval.
-        """
+        """One less a probability's value and ends: the estimate of the opposite event's."""
         return Estimate(1 - self.value, 1 - self.high, 1 - self.low, self.count)
 
 
@@ -54,11 +50,8 @@ def wilson(successes: int, count: int, *, confidence: float = 0.95) -> Estimate:
 
     Args:
         successes: Number of events.
-        count: Number of trials.
+        count: Number of trials; without any, the frequency is NaN and the interval [0, 1].
         confidence: Probability in (0, 1) that the interval holds the true probability.
-
-    Returns:
-        The relative frequency with its interval; NaN with the interval [0, 1] for no trials.
 
     Raises:
         ValueError: If a number is out of range.
@@ -96,22 +89,11 @@ class _Frequency(Metric):
         self.trials += events.numel()
 
     def compute(self) -> torch.Tensor:
-        """Relative frequency.
-
-        Returns:
-            ``[]``, float64; NaN if nothing was counted.
-        """
+        """Relative frequency: ``[]``, float64; NaN if nothing was counted."""
         return self.successes.double() / self.trials
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
-        """Relative frequency with its interval.
-
-        Args:
-            confidence: Probability in (0, 1) that the interval holds the true probability.
-
-        Returns:
-            The estimate.
-        """
+        """Relative frequency with its interval, which holds the true probability so probably."""
         return wilson(int(self.successes), int(self.trials), confidence=confidence)
 
 
@@ -119,12 +101,7 @@ class SymbolErrorRate(_Frequency):
     """Symbol error rate (SER): how often the decided message is not the one sent."""
 
     def update(self, decided: torch.Tensor, messages: torch.Tensor) -> None:
-        """Count a chunk.
-
-        Args:
-            decided: ``[batch]``, int64. Decided messages.
-            messages: ``[batch]``, int64. Transmitted messages.
-        """
+        """Count a chunk of decided and transmitted messages, ``[batch]``, int64, each."""
         self._count(decided != messages)
 
 
@@ -132,12 +109,7 @@ class Accuracy(_Frequency):
     """Accuracy of a classifier: how often the decided class is the true one."""
 
     def update(self, decided: torch.Tensor, classes: torch.Tensor) -> None:
-        """Count a chunk.
-
-        Args:
-            decided: ``[batch]``, int64. Decided classes.
-            classes: ``[batch]``, int64. True classes.
-        """
+        """Count a chunk of decided and true classes, ``[batch]``, int64, each."""
         self._count(decided == classes)
 
 
@@ -145,12 +117,7 @@ class DetectionProbability(_Frequency):
     """Detection probability P_d: how often a present target is declared."""
 
     def update(self, declared: torch.Tensor, present: torch.Tensor) -> None:
-        """Count the samples of a chunk that hold a target.
-
-        Args:
-            declared: ``[batch]``, bool. Whether a target is declared.
-            present: ``[batch]``, bool. Whether there is a target.
-        """
+        """Count a chunk: whether a target is declared, and is there, ``[batch]``, bool, each."""
         self._count(declared[present])
 
 
@@ -158,17 +125,12 @@ class FalseAlarmProbability(_Frequency):
     """False-alarm probability P_fa: how often a target is declared where there is none."""
 
     def update(self, declared: torch.Tensor, present: torch.Tensor) -> None:
-        """Count the samples of a chunk that hold no target.
-
-        Args:
-            declared: ``[batch]``, bool. Whether a target is declared.
-            present: ``[batch]``, bool. Whether there is a target.
-        """
+        """Count a chunk: whether a target is declared, and is there, ``[batch]``, bool, each."""
         self._count(declared[~present])
 
 
-class _Moments(Metric):
-    r"""First two moments of what a subclass's ``update`` adds; their mean and its interval.
+class Mean(Metric):
+    r"""Mean of real samples.
 
     The samples need not be kept: the interval comes from the central limit theorem,
     :math:`\bar x \pm z \sqrt{(\overline{x^2} - \bar x^2)/n}`, what a bootstrap over them converges
@@ -186,7 +148,7 @@ class _Moments(Metric):
         self.add_state("squares", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def _add(self, samples: torch.Tensor) -> None:
+    def update(self, samples: torch.Tensor) -> None:
         """Add a chunk of samples, ``[...]``, real."""
         samples = samples.double()
         self.total += samples.sum()
@@ -194,22 +156,11 @@ class _Moments(Metric):
         self.count += samples.numel()
 
     def compute(self) -> torch.Tensor:
-        """Mean.
-
-        Returns:
-            ``[]``, float64; NaN if there were no samples.
-        """
+        """Mean: ``[]``, float64, in the unit of the samples; NaN if there were none."""
         return self.total / self.count
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
-        """Mean with its interval.
-
-        Args:
-            confidence: Probability in (0, 1) that the interval holds the true mean.
-
-        Returns:
-            The estimate, in the unit of the samples.
-        """
+        """Mean with its interval, which holds the true one so probably."""
         z = _normal_quantile(confidence)
         count = int(self.count)
         if count == 0:
@@ -219,60 +170,36 @@ class _Moments(Metric):
         return Estimate(mean, mean - half, mean + half, count)
 
 
-class Mean(_Moments):
-    """Mean of real samples."""
-
-    def update(self, samples: torch.Tensor) -> None:
-        """Add a chunk.
-
-        Args:
-            samples: ``[...]``, real. Samples.
-        """
-        self._add(samples)
-
-
-def psnr_db(mse: Estimate, peak: float = 1.0) -> Estimate:
+def psnr_db(mse: Estimate) -> Estimate:
     r"""Peak signal-to-noise ratio of reconstructed images from their mean squared error.
 
     Args:
-        mse: Mean squared error over all images, in the square of the pixels' unit.
-        peak: Largest value of a pixel, positive.
+        mse: Mean squared error over all images, of pixels in [0, 1].
 
     Returns:
-        :math:`10 \log_{10}(\mathrm{peak}^2 / \mathrm{MSE})` [dB] with the interval of the error;
-        infinite where that is zero.
-
-    Raises:
-        ValueError: If ``peak`` is not positive.
+        :math:`-10 \log_{10} \mathrm{MSE}` [dB] with the interval of the error; infinite where it
+        is zero.
     """
-    square = check_positive("peak", peak) ** 2
     value, high, low = (
-        10 * math.log10(square / x) if x > 0 else math.inf if x <= 0 else math.nan
+        10 * math.log10(1 / x) if x > 0 else math.inf if x <= 0 else math.nan
         for x in (mse.value, mse.low, mse.high)
     )
     return Estimate(value, low, high, mse.count)
 
 
-class _RootMeanSquare(_Moments):
-    """Root of the mean, and of the ends of its interval, of added squares."""
+class RootMeanSquare(Mean):
+    """Root mean square of real samples: root of the mean of squares, and of its interval's ends."""
+
+    def update(self, samples: torch.Tensor) -> None:
+        """Add a chunk of samples, ``[...]``, real."""
+        super().update(samples.double().square())
 
     def compute(self) -> torch.Tensor:
-        """Root mean square.
-
-        Returns:
-            ``[]``, float64; NaN if there were no samples.
-        """
+        """Root mean square: ``[]``, float64, in the unit of the samples; NaN if there were none."""
         return super().compute().sqrt()
 
     def estimate(self, confidence: float = 0.95) -> Estimate:
-        """Root mean square with its interval.
-
-        Args:
-            confidence: Probability in (0, 1) that the interval holds the true value.
-
-        Returns:
-            The estimate, in the unit of the samples.
-        """
+        """Root mean square with its interval, which holds the true one so probably."""
         square = super().estimate(confidence)
         value, low, high = (
             math.sqrt(x) if not x < 0 else 0.0 for x in (square.value, square.low, square.high)
@@ -280,22 +207,10 @@ class _RootMeanSquare(_Moments):
         return Estimate(value, low, high, square.count)
 
 
-class RootMeanSquare(_RootMeanSquare):
-    """Root mean square of real samples."""
-
-    def update(self, samples: torch.Tensor) -> None:
-        """Add a chunk.
-
-        Args:
-            samples: ``[...]``, real. Samples.
-        """
-        self._add(samples.double().square())
-
-
-class AngleRMSE(_RootMeanSquare):
+class AngleRMSE(RootMeanSquare):
     """Root mean squared angle error (RMSE) over present and detected targets, P1 Sec. IV-A."""
 
-    def update(
+    def update(  # type: ignore[override]
         self,
         estimate: torch.Tensor,
         theta: torch.Tensor,
@@ -310,22 +225,18 @@ class AngleRMSE(_RootMeanSquare):
             declared: ``[batch]``, bool. Whether a target is declared.
             present: ``[batch]``, bool. Whether there is a target.
         """
-        self._add((estimate - theta)[declared & present].double().square())
+        super().update((estimate - theta)[declared & present])
 
 
 def pareto_front(first: Sequence[float], second: Sequence[float]) -> list[int]:
-    """Points that no other point beats in both of two costs.
-
-    Args:
-        first: First cost of each point, the smaller the better.
-        second: Second cost of each point, likewise.
+    """Points that no other point beats in both of two costs, the smaller the better.
 
     Returns:
         Indices of the front, by rising first cost. Of equal points the first is kept; points with
         a NaN are left out.
 
     Raises:
-        ValueError: If the two are not equally long.
+        ValueError: If there are not as many second costs as first ones.
     """
     if len(first) != len(second):
         raise ValueError(

@@ -52,13 +52,6 @@ def test_probabilities_pass_unchanged(value):
     assert check.check_probability("p", value) == value
 
 
-def test_a_closed_interval_of_probabilities_has_its_ends():
-    assert check.check_probability("p", 0, closed=True) == 0.0
-    assert check.check_probability("p", 1, closed=True) == 1.0
-    with pytest.raises(ValueError, match=r"probability in \[0, 1\], got 1\.5"):
-        check.check_probability("p", 1.5, closed=True)
-
-
 def test_numbers_of_other_libraries_become_plain_ones():
     assert type(check.check_positive_int("n", np.int64(3))) is int
     assert type(check.check_positive("x", np.float32(0.5))) is float

@@ -21,21 +21,21 @@ from pathlib import Path
 import torch
 
 from isaclib._files import write_atomically
+from isaclib.experiments.engine.cache import Cache, Record, Working
 from isaclib.experiments.engine.results import tensor_bytes
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p2.config import NetworkTraining
 from isaclib.experiments.p2.config import Scenario as NarrowbandScenario
+from isaclib.experiments.p2.figures import trained_networks
+from isaclib.experiments.p2.tasks import Setting
 from isaclib.experiments.p3.config import PAPER_STEPS, Training
 from isaclib.experiments.p3.scenario import Scenario
-from isaclib.signal.sectors import RandomSectors
 from isaclib.signal.spacings import read_spacings
-from isaclib.systems.sector_networks.model import seeded_sector_autoencoder
-from isaclib.systems.sector_networks.training import SectorPlan, train_sector_autoencoder
 from isaclib.systems.spacings.model import SpacingArray
 from isaclib.systems.spacings.training import train_impairment
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNS, STATE = ROOT / "runs" / "long", ROOT / "state"
+RUNS, STATE, CACHE = ROOT / "runs" / "long", ROOT / "state", ROOT / "runs" / "cpu"
 SMALL = 1_000_000
 """Bytes above which a file is not copied to the repository."""
 
@@ -80,22 +80,16 @@ def train_p3(array: str, name: str) -> None:
 
 
 def train_p2(width: int, unit: str, draw: str, weights: list[float]) -> None:
-    """Train P2's networks at the paper's size, weight by weight; weights of both steps are kept."""
-    scenario = NarrowbandScenario()
-    impairment = None if draw == "none" else Impairment("cumulative", 1 / 30, int(draw))
-    channels = scenario.channels(scenario.positions(impairment, 0))
-    training = asdict(NetworkTraining(width=width, angle_unit=unit))
-    del training["width"]
+    """Train P2's networks at the paper's size, weight by weight, into the cache of its figures."""
+    array = None if draw == "none" else Impairment("cumulative", 1 / 30, int(draw))
+    setting = Setting(NarrowbandScenario(), 0, array)
+    training, cache = NetworkTraining(width=width, angle_unit=unit), Cache(CACHE, "cpu", commit())
     for weight in weights:
         folder = RUNS / "p2" / f"n{width}-{unit}-{draw}" / f"omega={weight:g}"
-        model = seeded_sector_autoencoder(scenario.num_antennas, scenario.order, width, seed=0)
-        plan = SectorPlan(weight, sectors=RandomSectors(), **training)
-
-        def keep(step: str, folder: Path = folder, model: torch.nn.Module = model) -> None:
-            content = tensor_bytes(model.state_dict())
-            write_atomically(folder / f"{step}.safetensors", content)
-
-        train_sector_autoencoder(model, *channels, plan, folder, seed=0, after_step=keep)
+        for step, task in trained_networks(setting, training, weight).items():
+            found = task.run(Working(cache, folder))
+            cache.write(task, Record(found, cache.commit))
+            write_atomically(folder / f"{step}.safetensors", tensor_bytes(found.tensors))
 
 
 def copy(source: Path, target: Path) -> None:

@@ -48,18 +48,7 @@ def paired(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def check_code_size(name: str, size: object) -> int:
-    """Check the number of real dimensions of a code.
-
-    Args:
-        name: Argument's name, for the message.
-        size: What the caller passed.
-
-    Returns:
-        The size.
-
-    Raises:
-        ValueError: If it is not an even integer of at least 2.
-    """
+    """Check the number of real dimensions of a code."""
     if isinstance(size, bool) or not isinstance(size, int) or size < 2 or size % 2:
         raise ValueError(
             f"{name} must be an even integer >= 2, as pairs of numbers are complex symbols, "
@@ -120,25 +109,11 @@ class CodeChannel:
     fading: Fading = "awgn"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("fading", self.fading, get_args(Fading))
 
-    @property
-    def received_power(self) -> float:
-        """Average power of a received symbol, what an automatic gain control would measure [N0]."""
-        return gain_variance(self.snr_db) + NOISE_POWER
-
     def draw(self, batch: int, symbols: int, generator: torch.Generator) -> CodeRealization:
-        """Draw a realization for each code of a batch.
-
-        Args:
-            batch: Number of codes.
-            symbols: Complex symbols a code.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The realization.
+        """Draw a realization for each code of a batch, on the generator's device.
 
         Raises:
             ValueError: If ``batch`` or ``symbols`` is not a positive integer.
@@ -155,13 +130,10 @@ class CodeChannel:
 
         Args:
             code: ``[batch, symbols]``, complex64. Transmitted symbols.
-            realization: From :meth:`draw`.
+            realization: From :meth:`draw`; one for other codes is a ``ValueError``.
 
         Returns:
             ``[batch, symbols]``, complex64. Received symbols [sqrt(noise power)].
-
-        Raises:
-            ValueError: If the realization is one for other codes.
         """
         _check_fits(code, realization.noise)
         gain = math.sqrt(gain_variance(self.snr_db)) * realization.gain
@@ -219,7 +191,6 @@ class EchoChannel:
     max_frequency: float = 0.01
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("fading", self.fading, get_args(Fading))
         check_positive_int("ranges", self.ranges)
@@ -228,34 +199,14 @@ class EchoChannel:
         check_range("max_phase", self.max_phase, 0, math.pi)
         check_range("max_frequency", self.max_frequency, 0, 0.5)
 
-    @property
-    def received_power(self) -> float:
-        """Average power of a symbol that the nearest range reflects, noise included [N0]."""
-        return gain_variance(self.snr_db) + NOISE_POWER
-
     def amplitudes(self, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Amplitude that each label stands for.
-
-        Args:
-            device: Device of the result.
-
-        Returns:
-            ``[ranges + 1]``, float32: 0 for no target, then a_r from near to far.
-        """
+        """Amplitude of each label, ``[ranges + 1]``, float32: 0, then a_r from near to far."""
         snrs_db = [self.snr_db - r * self.range_step_db for r in range(self.ranges)]
         values = [0.0, *(math.sqrt(gain_variance(snr_db)) for snr_db in snrs_db)]
         return torch.tensor(values, device=device)
 
     def draw(self, batch: int, symbols: int, generator: torch.Generator) -> EchoRealization:
-        """Draw a realization for each code of a batch.
-
-        Args:
-            batch: Number of codes.
-            symbols: Complex symbols a code.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The realization.
+        """Draw a realization for each code of a batch, on the generator's device.
 
         Raises:
             ValueError: If ``batch`` or ``symbols`` is not a positive integer.
@@ -280,30 +231,17 @@ class EchoChannel:
         )
 
     def __call__(self, code: torch.Tensor, realization: EchoRealization) -> torch.Tensor:
-        """Echo of codes.
-
-        Args:
-            code: ``[batch, symbols]``, complex64. Transmitted symbols.
-            realization: From :meth:`draw`.
-
-        Returns:
-            ``[batch, symbols]``, complex64. Received symbols [sqrt(noise power)].
-
-        Raises:
-            ValueError: If the realization is one for other codes.
-        """
+        """Echo of codes: shapes and errors as for :class:`CodeChannel`."""
         r = realization
         _check_fits(code, r.noise)
         amplitude = self.amplitudes(code.device)[r.label] * r.gain
         return amplitude.unsqueeze(-1) * r.rotation * code + r.noise
 
 
-Channel = CodeChannel | EchoChannel
-Realization = CodeRealization | EchoRealization
-
-
 def receiver_inputs(
-    received: torch.Tensor, channel: Channel, realization: Realization | None = None
+    received: torch.Tensor,
+    channel: CodeChannel | EchoChannel,
+    realization: CodeRealization | EchoRealization | None = None,
 ) -> torch.Tensor:
     r"""What a receiver's network is given: real numbers of about unit power.
 
@@ -322,7 +260,8 @@ def receiver_inputs(
     Returns:
         ``[batch, 2 * symbols]``, float32, or ``[batch, 2 * symbols + 1]`` with a realization.
     """
-    scale = 1 / math.sqrt(channel.received_power / 2)
+    # The average power of a symbol, from the nearest range: what a gain control would measure.
+    scale = 1 / math.sqrt((gain_variance(channel.snr_db) + NOISE_POWER) / 2)
     if realization is None:
         return torch.view_as_real(received).flatten(1) * scale
     modulus = realization.gain.abs().unsqueeze(-1)

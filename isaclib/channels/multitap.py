@@ -55,7 +55,6 @@ class MultitapChannel:
     profile: TapProfile = "power"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_finite("snr_db", self.snr_db)
         check_one_of("profile", self.profile, get_args(TapProfile))
         if check_positive_int("taps", self.taps) > self.subcarriers.count:
@@ -65,28 +64,17 @@ class MultitapChannel:
             )
 
     def variances(self) -> torch.Tensor:
-        r"""Variances of the taps, scaled to the SNR.
-
-        Returns:
-            ``[taps]``, float64: :math:`\sigma_l^2`, which add up to :math:`S N_0` times the SNR.
-        """
+        """Variances of the taps, which add up to :math:`S N_0` times the SNR: ``[taps]``."""
         decay = 1 if self.profile == "power" else 2
         variances = torch.exp(-decay * torch.arange(self.taps, dtype=torch.float64))
         total = self.subcarriers.count * NOISE_POWER * db_to_linear(self.snr_db)
         return variances * (total / variances.sum())
 
     def draw(self, batch: int, generator: torch.Generator) -> MultitapRealization:
-        r"""Draw a batch of realizations.
+        r"""Draw a batch of realizations, on the generator's device.
 
         The response is :math:`\boldsymbol\beta = \mathbf{F}[\beta_0,\ldots,\beta_{L-1},0,\ldots,
         0]^\top` with the unitary DFT matrix :math:`\mathbf{F}`.
-
-        Args:
-            batch: Number of samples, positive.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The realization.
 
         Raises:
             ValueError: If ``batch`` is not a positive integer.

@@ -87,12 +87,19 @@ def channel_state(
     return gain * _illumination(beam, steering_vector(angle, positions))
 
 
-def _check_positions(positions: torch.Tensor) -> None:
-    if positions.ndim != 1 or len(positions) < 1 or positions.is_complex():
-        raise ValueError(
-            f"positions must be a real [antennas] tensor, got {tuple(positions.shape)}, "
-            f"{positions.dtype}"
-        )
+@dataclass(frozen=True, eq=False)
+class _ArrayChannel:
+    positions: torch.Tensor
+    sector: Sector
+    snr_db: float
+
+    def __post_init__(self) -> None:
+        if self.positions.ndim != 1 or len(self.positions) < 1 or self.positions.is_complex():
+            raise ValueError(
+                f"positions must be a real [antennas] tensor, got {tuple(self.positions.shape)}, "
+                f"{self.positions.dtype}"
+            )
+        gain_variance(self.snr_db)
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,7 @@ class RadarRealization:
     noise: torch.Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class RadarChannel:
+class RadarChannel(_ArrayChannel):
     r"""Monostatic radar channel with a Swerling-1 target in a known sector, P1 Eq. (1).
 
     Also P2 Eq. (1), with ``positions`` counted from the centre.
@@ -127,15 +133,6 @@ class RadarChannel:
         ValueError: If ``positions`` has another shape or ``snr_db`` is not finite.
     """
 
-    positions: torch.Tensor
-    sector: Sector
-    snr_db: float
-
-    def __post_init__(self) -> None:
-        """Check the description."""
-        _check_positions(self.positions)
-        gain_variance(self.snr_db)
-
     def draw(
         self,
         batch: int,
@@ -144,17 +141,14 @@ class RadarChannel:
         *,
         sectors: SectorBatch | None = None,
     ) -> RadarRealization:
-        """Draw a batch of realizations.
+        """Draw a batch of realizations, on the generator's device.
 
         Args:
             batch: Number of samples, positive.
-            generator: Source of randomness; its device is the device of the result.
+            generator: Source of randomness.
             present: Whether there is a target in every sample (True) or in none (False); where
                 not given, in each with probability 1/2.
             sectors: A sector for each sample, in place of the channel's one; P2 trains on such.
-
-        Returns:
-            The realization.
 
         Raises:
             ValueError: If ``batch`` is not a positive integer, or not the number of ``sectors``.
@@ -175,26 +169,8 @@ class RadarChannel:
     def __call__(
         self, beam: torch.Tensor, symbols: torch.Tensor, realization: RadarRealization
     ) -> torch.Tensor:
-        """Echo of a signal, see :func:`target_echo`.
-
-        Args:
-            beam: ``[antennas]`` or ``[batch, antennas]``, complex64. Beamformer.
-            symbols: ``[batch]``, complex64. Transmitted symbols.
-            realization: From :meth:`draw`.
-
-        Returns:
-            ``[batch, antennas]``, complex64. Received echo [sqrt(noise power)].
-        """
-        r = realization
-        return target_echo(
-            beam,
-            symbols,
-            theta=r.theta,
-            gain=r.gain,
-            noise=r.noise,
-            positions=self.positions,
-            present=r.present,
-        )
+        """Echo of a signal, see :func:`target_echo`: ``[batch, antennas]``, complex64."""
+        return target_echo(beam, symbols, positions=self.positions, **vars(realization))
 
 
 @dataclass(frozen=True)
@@ -212,8 +188,7 @@ class CommunicationRealization:
     noise: torch.Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class CommunicationChannel:
+class CommunicationChannel(_ArrayChannel):
     r"""Flat Rayleigh MISO channel to a receiver in a known sector, P1 Eq. (2).
 
     Also P2 Eq. (2), with ``positions`` counted from the centre.
@@ -227,24 +202,8 @@ class CommunicationChannel:
         ValueError: If ``positions`` has another shape or ``snr_db`` is not finite.
     """
 
-    positions: torch.Tensor
-    sector: Sector
-    snr_db: float
-
-    def __post_init__(self) -> None:
-        """Check the description."""
-        _check_positions(self.positions)
-        gain_variance(self.snr_db)
-
     def draw(self, batch: int, generator: torch.Generator) -> CommunicationRealization:
-        """Draw a batch of realizations.
-
-        Args:
-            batch: Number of samples, positive.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The realization.
+        """Draw a batch of realizations, on the generator's device.
 
         Raises:
             ValueError: If ``batch`` is not a positive integer.

@@ -6,5 +6,4 @@ from .images import ImageSet as ImageSet
 from .images import data_directory as data_directory
 from .images import is_animal as is_animal
 from .images import load_cifar10 as load_cifar10
-from .images import load_images as load_images
 from .images import synthetic_images as synthetic_images

@@ -7,7 +7,6 @@ renamed to its final name, so whatever stops this leaves the folder as it was.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import shutil
 import tarfile
@@ -15,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from isaclib._files import locked, sha256_of_file, write_atomically
 from isaclib.data.images import (
@@ -29,9 +27,6 @@ from isaclib.data.images import (
     read_cifar10,
 )
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
 FILES = (*TRAIN_FILES, TEST_FILE, NAMES_FILE)
 """What is taken of a folder or of an archive; anything else there is left alone."""
 
@@ -41,13 +36,7 @@ _LARGEST = 64 * 2**20
 
 @dataclass(frozen=True)
 class Archive:
-    """A data set's archive on the web.
-
-    Attributes:
-        url: Where it is.
-        sha256: Digest that it must have before it is opened.
-        records: Images in each of its files.
-    """
+    """A data set's archive on the web: its digest before it is opened, the images in each file."""
 
     url: str
     sha256: str
@@ -62,12 +51,7 @@ CIFAR10 = Archive(
 
 
 def present(root: Path, archive: Archive = CIFAR10) -> ImageData | None:
-    """Return the set that is in the folder of data sets, None where there is none or a broken one.
-
-    Args:
-        root: Folder of data sets.
-        archive: What the set must look like.
-    """
+    """Return the set in the folder of data sets, None where there is none or a broken one."""
     try:
         return read_cifar10(root / FOLDER, records=archive.records)
     except DataError:
@@ -75,23 +59,35 @@ def present(root: Path, archive: Archive = CIFAR10) -> ImageData | None:
 
 
 def download(root: Path, url: str | None = None, archive: Archive = CIFAR10) -> ImageData:
-    """Download the archive and put its set into the folder of data sets.
-
-    Args:
-        root: Folder of data sets.
-        url: Mirror of the same archive.
-        archive: What to download.
-
-    Returns:
-        The set.
+    """Download the archive, from a mirror if given, and put its set into the folder of data sets.
 
     Raises:
         DataError: The download failed, the archive has another digest, is damaged, has a member
             outside its folder, or what it holds is not the set.
         OSError: Something could not be written.
     """
+    import pooch
+    from requests import RequestException
+    from tqdm import tqdm
+
+    address = url or archive.url
     with _work_folder(root) as work:
-        path = _fetched(url or archive.url, work, archive)
+        path = work / "archive.tar.gz"
+        # On stderr, where that is a terminal. A bar of no length would be false, and not be used.
+        with tqdm(desc="CIFAR-10", total=1, unit="B", unit_scale=True, disable=None) as bar:
+            fetch = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=60)
+            try:
+                fetch(address, str(path), None)
+            except RequestException as error:
+                raise DataError(
+                    f"{address}: the download failed, nothing is kept: {error}"
+                ) from error
+        digest = sha256_of_file(path)
+        if digest != archive.sha256:
+            raise DataError(
+                f"{address}: the archive must have the SHA-256 {archive.sha256}, nothing is kept, "
+                f"got {digest}"
+            )
         return _published(_members(path), root, work, archive)
 
 
@@ -103,25 +99,23 @@ def adopt(source: Path, root: Path, archive: Archive = CIFAR10) -> ImageData:
         root: Folder of data sets.
         archive: What the set must look like, and the digest that an archive must have.
 
-    Returns:
-        The set.
-
     Raises:
         DataError: There is no such folder, or as :func:`download`.
         OSError: Something could not be written.
     """
     if source.is_file():
-        found = sha256_of_file(source)
-        if found != archive.sha256:
-            raise DataError(f"{source}: SHA-256 must be {archive.sha256}, got {found}")
+        digest = sha256_of_file(source)
+        if digest != archive.sha256:
+            raise DataError(f"{source}: SHA-256 must be {archive.sha256}, got {digest}")
         contents = _members(source)
     elif source.is_dir():
         folder = source / FOLDER if (source / FOLDER).is_dir() else source
-        if folder.resolve() == (root / FOLDER).resolve():
-            return read_cifar10(folder, records=archive.records)
         # Whatever is wrong with it is said of the place that the user named.
-        read_cifar10(folder, records=archive.records)
-        contents = _copies(folder)
+        data = read_cifar10(folder, records=archive.records)
+        if folder.resolve() == (root / FOLDER).resolve():
+            return data
+        found = (folder / name for name in FILES)
+        contents = ((path.name, path.read_bytes()) for path in found if path.is_file())
     else:
         raise DataError(f"{source}: must be a folder or an archive, got neither")
     with _work_folder(root) as work:
@@ -130,10 +124,7 @@ def adopt(source: Path, root: Path, archive: Archive = CIFAR10) -> ImageData:
 
 @contextlib.contextmanager
 def _work_folder(root: Path) -> Iterator[Path]:
-    """Make an empty folder in the folder of data sets, and remove it with all that is in it.
-
-    What a process that was killed left behind is removed by the next.
-    """
+    """Make an empty folder in the folder of data sets, and remove it with all that is in it."""
     root.mkdir(parents=True, exist_ok=True)
     with locked(root / ".cifar10.lock") as free:
         if not free:
@@ -141,7 +132,7 @@ def _work_folder(root: Path) -> Iterator[Path]:
                 f"data must be a folder that nobody else puts CIFAR-10 into, got {root}"
             )
         work = root / ".cifar10.part"
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)  # what a process that was killed left behind
         work.mkdir()
         try:
             yield work
@@ -167,13 +158,6 @@ def _published(
             os.replace(work / "replaced", target)
         raise
     return data
-
-
-def _copies(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the set's files in a folder."""
-    for name in FILES:
-        if (folder / name).is_file():
-            yield name, (folder / name).read_bytes()
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -208,77 +192,3 @@ def _checked_name(path: Path, member: tarfile.TarInfo) -> str:
             f"in {member.name!r}; the archive is refused"
         )
     return "/".join(place.parts[1:])
-
-
-def _fetched(url: str, work: Path, archive: Archive) -> Path:
-    """Download an archive whose digest is right, or raise."""
-    import pooch
-    from requests import RequestException
-
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with _Bar() as bar:
-            fetched = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{archive.sha256}",
-                fname="archive.tar.gz",
-                path=work,
-                downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=60),
-            )
-    except RequestException as error:
-        raise DataError(f"{url}: the download failed, nothing is kept: {error}") from error
-    except ValueError as error:
-        raise DataError(
-            f"{url}: the archive must have the SHA-256 {archive.sha256}, nothing is kept: {error}"
-        ) from error
-    finally:
-        logger.setLevel(level)
-    return Path(fetched)
-
-
-class _Bar:
-    """Progress of a download on stderr, with what pooch asks of a progress bar."""
-
-    def __enter__(self) -> _Bar:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-
-        console = Console(stderr=True)
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        self._progress: Progress = Progress(
-            *columns, console=console, disable=not console.is_terminal
-        )
-        self._task = self._progress.add_task("CIFAR-10", total=None)
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    @property
-    def total(self) -> float | None:
-        """Size of the file [bytes]."""
-        return self._progress.tasks[0].total
-
-    @total.setter
-    def total(self, size: int) -> None:
-        self._progress.update(self._task, total=size or None)
-
-    def update(self, count: int) -> None:
-        """Show that some bytes more have come."""
-        self._progress.advance(self._task, count)
-
-    def reset(self) -> None:
-        """Begin at nought again, which pooch does before it fills the bar up."""
-        self._progress.update(self._task, completed=0)
-
-    def close(self) -> None:
-        """Do nothing: leaving the block closes the bar."""

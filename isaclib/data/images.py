@@ -7,6 +7,7 @@ as numbers. CIFAR-10 is looked for in one folder, see :func:`data_directory`; th
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from isaclib._files import sha1_of_bytes, sha256_of_bytes
+from isaclib._files import sha256_of_bytes
 from isaclib._validation import check_positive_int
 from isaclib.data import synthetic as _synthetic
 from isaclib.signal.noise import step_generator
@@ -93,11 +94,7 @@ class Origin:
     sha256: dict[str, str] = field(default_factory=dict)
 
     def notes(self) -> dict[str, str]:
-        """What a result file says of the images.
-
-        Returns:
-            Description, and the SHA-256 of the files where there are any.
-        """
+        """Description, and the SHA-256 of the files where there are any, for a result file."""
         digests = {f"SHA-256 of {name}": digest for name, digest in self.sha256.items()}
         return {"images": DESCRIPTIONS[self.kind], **digests}
 
@@ -111,15 +108,13 @@ class ImageSet:
         labels: ``[count]``, int64. Class of each image, 0 to 9.
 
     Raises:
-        ValueError: If a shape or a type is another, a label is out of range, or there are no
-            images.
+        ValueError: If a shape or type is another, a label is out of range, or there are no images.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
 
     def __post_init__(self) -> None:
-        """Check shapes, types and labels."""
         shape, dtype = tuple(self.images.shape), self.images.dtype
         if shape[1:] != SHAPE or not shape[0] or dtype != torch.uint8:
             raise ValueError(
@@ -135,17 +130,10 @@ class ImageSet:
             raise ValueError(f"labels must lie in 0 to 9, got {low if low < 0 else high}")
 
     def __len__(self) -> int:
-        """Number of images."""
         return len(self.labels)
 
     def first(self, count: int) -> ImageSet:
-        """The first images.
-
-        Args:
-            count: How many, at most all.
-
-        Returns:
-            A set of views.
+        """The first images, as views.
 
         Raises:
             ValueError: If ``count`` is not positive or more than there are.
@@ -156,14 +144,7 @@ class ImageSet:
 
 
 def is_animal(labels: torch.Tensor) -> torch.Tensor:
-    """Whether images show an animal, the semantic task of P4 Sec. III.
-
-    Args:
-        labels: ``[...]``, int64. Classes, of CIFAR-10 or of the synthetic set.
-
-    Returns:
-        ``[...]``, bool.
-    """
+    """Whether classes ``[...]`` are animals, the semantic task of P4 Sec. III: ``[...]``, bool."""
     return (labels >= ANIMALS[0]) & (labels <= ANIMALS[-1])
 
 
@@ -185,14 +166,10 @@ class ImageData:
 
 
 def data_directory(directory: Path | str | None = None) -> Path:
-    """Folder that data sets are kept in.
+    """Folder that data sets are kept in, which need not exist.
 
-    Args:
-        directory: Folder to use. None looks at the environment variable ``ISACLIB_DATA``, then
-            takes the platform's cache folder for this library.
-
-    Returns:
-        The folder, which need not exist.
+    Where none is given, the one that the environment variable ``ISACLIB_DATA`` names, else the
+    platform's cache folder for this library.
     """
     chosen = directory or os.environ.get(ENVIRONMENT)
     if chosen:
@@ -224,19 +201,27 @@ def read_cifar10(folder: Path | str, *, records: int = RECORDS) -> ImageData:
     for name in (*TRAIN_FILES, TEST_FILE):
         content = _read(folder / name, check_positive_int("records", records))
         sha256[name] = sha256_of_bytes(content)
-        sha1.append(sha1_of_bytes(content))
+        # To recognise a known file by, not to trust one by it.
+        sha1.append(hashlib.sha1(content, usedforsecurity=False).hexdigest())
         blocks.append(np.frombuffer(content, dtype=np.uint8).reshape(records, _RECORD_BYTES))
-        _check_labels(folder / name, blocks[-1][:, 0])
+        (wrong,) = np.nonzero(blocks[-1][:, 0] >= len(CLASSES))
+        if len(wrong):
+            raise DataError(
+                f"{folder / name}: labels must lie in 0 to 9, got {blocks[-1][wrong[0], 0]} at "
+                f"image {wrong[0]:,}"
+            )
     *training, test = blocks
-    origin = Origin(_identified(sha1, list(sha256.values())), sha256)
+    kind: Kind = "unidentified"
+    if tuple(sha1) == _OFFICIAL_SHA1:
+        kind = "official"
+    elif tuple(sha256.values()) == _JPEG_SHA256:
+        kind = "jpeg"
+    origin = Origin(kind, sha256)
     return ImageData(_image_set(folder, training), _image_set(folder, [test]), CLASSES, origin)
 
 
 def load_cifar10(directory: Path | str | None = None) -> ImageData:
-    """CIFAR-10 from the folder of data sets.
-
-    Args:
-        directory: Folder of data sets, see :func:`data_directory`.
+    """CIFAR-10 from the folder of data sets, see :func:`data_directory`.
 
     Returns:
         50,000 training and 10,000 test images.
@@ -254,25 +239,6 @@ def load_cifar10(directory: Path | str | None = None) -> ImageData:
     return read_cifar10(folder)
 
 
-def load_images(directory: Path | str | None = None) -> ImageData:
-    """CIFAR-10 where it is to be had, else the synthetic images, which say that they are.
-
-    A copy that is there but damaged is an error and no reason to fall back.
-
-    Args:
-        directory: Folder of data sets, see :func:`data_directory`.
-
-    Returns:
-        The images.
-
-    Raises:
-        DataError: If CIFAR-10 is there, but incomplete or damaged.
-    """
-    if (data_directory(directory) / FOLDER).is_dir():
-        return load_cifar10(directory)
-    return synthetic_images()
-
-
 def synthetic_images(train: int = 5000, test: int = 1000, *, seed: int = 0) -> ImageData:
     """Textured shapes in ten classes, for where CIFAR-10 is not: no photographs, and no CIFAR-10.
 
@@ -281,12 +247,9 @@ def synthetic_images(train: int = 5000, test: int = 1000, *, seed: int = 0) -> I
     colours are random, so neither a pixel nor a mean colour gives the class away.
 
     Args:
-        train: Number of training images, a multiple of ten.
+        train: Number of training images, a multiple of ten, so that classes are equally frequent.
         test: Number of test images, likewise.
         seed: Seed of the images.
-
-    Returns:
-        The images, every class equally frequent.
 
     Raises:
         ValueError: If a number is out of range.
@@ -338,14 +301,6 @@ def _check_names(path: Path) -> None:
         raise DataError(f"{path}: must list {', '.join(CLASSES)}, got {', '.join(names)}")
 
 
-def _check_labels(path: Path, labels: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
-    (wrong,) = np.nonzero(labels >= len(CLASSES))
-    if len(wrong):
-        raise DataError(
-            f"{path}: labels must lie in 0 to 9, got {labels[wrong[0]]} at image {wrong[0]:,}"
-        )
-
-
 def _image_set(
     folder: Path, blocks: Sequence[np.ndarray[tuple[int, int], np.dtype[np.uint8]]]
 ) -> ImageSet:
@@ -359,10 +314,3 @@ def _image_set(
         )
     images = np.concatenate([block[:, 1:] for block in blocks]).reshape(-1, *SHAPE)
     return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
-
-
-def _identified(sha1: Sequence[str], sha256: Sequence[str]) -> Kind:
-    """Which copy of CIFAR-10 files with these digests are."""
-    if tuple(sha1) == _OFFICIAL_SHA1:
-        return "official"
-    return "jpeg" if tuple(sha256) == _JPEG_SHA256 else "unidentified"

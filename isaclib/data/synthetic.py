@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 
@@ -17,46 +16,22 @@ _EDGE = 12.0
 """Steepness of the edges: a shape fades over about three pixels."""
 
 
-def _square(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return 0.8 - torch.maximum(u.abs(), v.abs())
-
-
-def _disc(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return 0.95 - torch.hypot(u, v)
-
-
-def _ring(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return 0.25 - (torch.hypot(u, v) - 0.75).abs()
-
-
-def _crescent(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    return torch.minimum(_disc(u, v), torch.hypot(u - 0.5, v) - 0.7)
-
-
-def _triangle(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    sides = [math.cos(a) * u + math.sin(a) * v for a in (0.0, 2 * math.pi / 3, 4 * math.pi / 3)]
-    return 0.5 - torch.stack(sides).amax(0)
-
-
-_INSIDE: tuple[Callable[[torch.Tensor, torch.Tensor], torch.Tensor], ...] = (
-    *(_square, _disc, _ring, _crescent, _triangle),
-)
-"""Each shape's function, positive inside it, of coordinates in which it has about unit radius."""
-
-
 def draw(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Draw one image for each label.
-
-    Args:
-        labels: ``[count]``, int64. Classes, indices of :data:`CLASSES`.
-        generator: Source of place, size, turn, colours and noise; on the CPU.
-
-    Returns:
-        ``[count, 3, 32, 32]``, uint8. Pixels.
-    """
+    """Draw one image ``[count, 3, 32, 32]``, uint8, for each label ``[count]``, on the CPU."""
     u, v = _coordinates(len(labels), generator)
     shape, texture = labels // len(TEXTURES), labels % len(TEXTURES)
-    inside = torch.stack([function(u, v) for function in _INSIDE])
+    radius = torch.hypot(u, v)
+    sides = [math.cos(a) * u + math.sin(a) * v for a in (0.0, 2 * math.pi / 3, 4 * math.pi / 3)]
+    # Positive inside each of the shapes, which have about unit radius.
+    inside = torch.stack(
+        [
+            0.8 - torch.maximum(u.abs(), v.abs()),
+            0.95 - radius,
+            0.25 - (radius - 0.75).abs(),
+            torch.minimum(0.95 - radius, torch.hypot(u - 0.5, v) - 0.7),
+            0.5 - torch.stack(sides).amax(0),
+        ]
+    )
     mask = torch.sigmoid(_EDGE * inside[shape, torch.arange(len(labels))]).unsqueeze(1)
     stripes = torch.sin(2 * math.pi * 1.6 * u)
     spots = stripes * torch.sin(2 * math.pi * 1.6 * v)
@@ -73,11 +48,7 @@ def draw(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _coordinates(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Coordinates of the pixels around each image's shape, turned and scaled with it.
-
-    Returns:
-        Two tensors ``[count, 32, 32]``, float32.
-    """
+    """Coordinates of the pixels in each shape, turned and scaled: ``[count, 32, 32]``, twice."""
     place, radius, turn = (torch.rand(n, count, 1, 1, generator=generator) for n in (2, 1, 1))
     place, radius, turn = 0.5 * (place - 0.5), 0.45 + 0.3 * radius[0], 2 * math.pi * turn[0]
     axis = torch.linspace(-1, 1, _SIDE)

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isaclib.experiments.engine.claims import Claim, Number, Verdict
-from isaclib.experiments.engine.results import Result, ResultError, result_path
-from isaclib.experiments.stored import load_result
+from isaclib.experiments.engine.results import Result, ResultError, load_result, result_path
 
 __all__ = ["claims", "evaluate", "listed", "markdown_table", "report"]
 
 
 def listed() -> Sequence[Sequence[Claim]]:
-    """Return the list of claims of each paper."""
+    """The list of claims of each paper."""
     from isaclib.experiments.p1 import claims as p1
     from isaclib.experiments.p2 import claims as p2
     from isaclib.experiments.p3 import claims as p3
@@ -26,11 +25,7 @@ def listed() -> Sequence[Sequence[Claim]]:
 
 
 def claims() -> list[Claim]:
-    """Return every claim of every paper, in the papers' order.
-
-    Raises:
-        ValueError: Two claims share an id, which is a mistake in a paper's list.
-    """
+    """Every claim of every paper, in the papers' order; ValueError if two share an id."""
     found: dict[str, Claim] = {}
     for claim in (claim for some in listed() for claim in some):
         if claim.id in found:
@@ -44,12 +39,8 @@ def evaluate(
 ) -> list[tuple[Claim, Verdict | ResultError]]:
     """Test every claim on the stored results.
 
-    Args:
-        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
-
-    Returns:
-        Each claim with its verdict, or with the error of a result that it needs and that is
-        missing, broken, or lacks what the check looks for.
+    An outcome is a verdict, or the error of a result that is missing, broken, or lacks what is
+    looked for.
     """
     everything = claims()
     stored = _load(everything, directory)
@@ -57,17 +48,10 @@ def evaluate(
 
 
 def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
-    """Test every claim on the stored results, as plain data for a machine.
+    """Test every claim on the stored results, as data that JSON can hold.
 
-    Args:
-        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
-
-    Returns:
-        A dictionary a claim, which JSON can hold: ``id``, ``paper``, ``figures`` (of the paper),
-        ``statement``, ``criterion``; ``status``, ``measured`` and ``presets`` of the verdict;
-        ``numbers``, each with ``name``, ``value``, ``low``, ``high`` and ``interval``, null where
-        undefined; ``results``, each with ``figure``, ``file`` and ``preset``, null where it is
-        missing or broken; ``error``, null unless the claim could not be tested.
+    A number that is undefined, the preset of a result that cannot be read, and the ``error`` of a
+    claim that was tested are None.
     """
     everything = claims()
     stored = _load(everything, directory)
@@ -77,16 +61,9 @@ def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, An
 def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) -> str:
     """Write the claims of one paper with their verdicts as a Markdown table.
 
-    Args:
-        paper: Paper id, such as ``"p1"``.
-        directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
-
-    Returns:
-        The table, a row a claim.
-
     Raises:
-        ResultError: If a claim cannot be tested.
-        ValueError: If no claim is of this paper.
+        ResultError: A claim cannot be tested.
+        ValueError: No claim is of this paper.
     """
     rows = ["| claim | paper | verdict | measured |", "|---|---|---|---|"]
     for claim, verdict in evaluate(directory):
@@ -111,7 +88,7 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
 def _load(
     everything: list[Claim], directory: str | os.PathLike[str] | None
 ) -> dict[str, Result | ResultError]:
-    """Load each result that a claim needs, once, or keep why it cannot be loaded."""
+    """Each result that a claim needs, or why it cannot be loaded."""
     stored: dict[str, Result | ResultError] = {}
     for figure in dict.fromkeys(figure for claim in everything for figure in claim.needs):
         try:
@@ -127,7 +104,7 @@ def _entry(
     stored: Mapping[str, Result | ResultError],
     directory: str | os.PathLike[str] | None,
 ) -> dict[str, Any]:
-    """Return what :func:`report` says of one claim."""
+    """What :func:`report` says of one claim."""
     verdict = outcome if isinstance(outcome, Verdict) else None
     return {
         "id": claim.id,
@@ -152,7 +129,7 @@ def _entry(
 
 
 def _plain(number: Number) -> dict[str, Any]:
-    """Return a number as JSON can hold it, which has no NaN."""
+    """A number as JSON can hold it, which has no NaN."""
     return {
         key: None if isinstance(value, float) and not math.isfinite(value) else value
         for key, value in dataclasses.asdict(number).items()
@@ -160,7 +137,7 @@ def _plain(number: Number) -> dict[str, Any]:
 
 
 def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:
-    """Check one claim, or return why it cannot be checked."""
+    """Check one claim, or say why it cannot be checked."""
     results: dict[str, Result] = {}
     for figure in claim.needs:
         found = stored[figure]

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from isaclib._validation import check_nonnegative
+from isaclib._validation import check_nonnegative, check_probability, check_range
 
 AngleUnit = Literal["deg", "rad"]
 
@@ -98,9 +98,7 @@ def radar_nll(
     Raises:
         ValueError: If ``p_present`` is outside (0, 1).
     """
-    if not 0 < p_present < 1:
-        raise ValueError(f"p_present must lie in (0, 1), got {p_present!r}")
-    return detection + p_present * regression
+    return detection + check_probability("p_present", p_present) * regression
 
 
 def isac_loss(
@@ -119,20 +117,12 @@ def isac_loss(
     Raises:
         ValueError: If ``radar_weight`` is outside [0, 1].
     """
-    if not 0 <= radar_weight <= 1:
-        raise ValueError(f"radar_weight must lie in [0, 1], got {radar_weight!r}")
+    check_range("radar_weight", radar_weight, 0, 1)
     return radar_weight * radar + (1 - radar_weight) * communication
 
 
 def check_task_weights(weights: Mapping[str, float]) -> None:
-    """Check the weights of a multi-task loss.
-
-    Args:
-        weights: Weight of each task, by its name.
-
-    Raises:
-        ValueError: If a weight is negative or not finite, or they do not sum to one.
-    """
+    """Check that the weights of a multi-task loss are not negative and sum to one."""
     for name, weight in weights.items():
         check_nonnegative(f"weight of {name}", weight)
     total = math.fsum(weights.values())

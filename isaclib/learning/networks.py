@@ -14,11 +14,8 @@ from isaclib._validation import check_nonnegative_int
 def initialized(seed: int) -> Iterator[None]:
     """Draw the initial parameters of networks that are made inside from a seed.
 
-    Args:
-        seed: Seed of PyTorch's initial distributions; the global generator is left as it was.
-
-    Raises:
-        ValueError: If the seed is no integer of at least 0.
+    PyTorch's global generator is left as it was. A seed that is no integer of at least 0 is a
+    ``ValueError``.
     """
     check_nonnegative_int("seed", seed)
     with torch.random.fork_rng(devices=[]):
@@ -27,16 +24,7 @@ def initialized(seed: int) -> Iterator[None]:
 
 
 def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:
-    """Fully connected network with ReLU between its layers and a linear output.
-
-    Args:
-        inputs: Number of inputs.
-        hidden: Number of neurons of each hidden layer.
-        outputs: Number of outputs.
-
-    Returns:
-        The network.
-    """
+    """Fully connected network with ReLU between its layers and a linear output."""
     sizes = (inputs, *hidden, outputs)
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):
@@ -45,25 +33,14 @@ def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Seque
 
 
 def as_real(signal: torch.Tensor) -> torch.Tensor:
-    """Concatenate real and imaginary parts, P1 Sec. IV-C.
-
-    Args:
-        signal: ``[..., features]``, complex.
-
-    Returns:
-        ``[..., 2 * features]``, real.
-    """
+    """Real, then imaginary parts, P1 Sec. IV-C: ``[..., features]`` to ``[..., 2 * features]``."""
     return torch.cat([signal.real, signal.imag], dim=-1)
 
 
 def unit_beam(outputs: torch.Tensor) -> torch.Tensor:
-    """Beam of unit norm from a network's outputs, the inverse of :func:`as_real` up to a scale.
+    """Beam of unit norm from a network's outputs: ``[..., 2 * antennas]`` to ``[..., antennas]``.
 
-    Args:
-        outputs: ``[..., 2 * antennas]``, real.
-
-    Returns:
-        ``[..., antennas]``, complex, of unit norm.
+    The inverse of :func:`as_real` up to a scale.
     """
     # The norm of the real and imaginary parts is the same, and a complex one is slow in PyTorch.
     norm = torch.linalg.vector_norm(outputs, dim=-1, keepdim=True)
@@ -72,36 +49,18 @@ def unit_beam(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def unit_power(points: torch.Tensor) -> torch.Tensor:
-    """Constellation of unit average power from an encoder's outputs.
-
-    Args:
-        points: ``[order, 2]``, real. Real and imaginary part of each symbol.
-
-    Returns:
-        ``[order]``, complex.
-    """
+    """Constellation ``[order]``, complex, of unit average power from outputs ``[order, 2]``."""
     symbols = torch.view_as_complex(points)
     return symbols / symbols.abs().square().mean().sqrt()
 
 
 def count_parameters(*modules: nn.Module) -> int:
-    """Number of real trainable parameters; a complex one counts as two.
-
-    Args:
-        *modules: Networks or whole systems.
-
-    Returns:
-        The number.
-    """
+    """Number of real trainable parameters; a complex one counts as two."""
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
 def load_parameters(module: nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put stored weights into a module whose sizes must be the same.
-
-    Args:
-        module: What to fill, in place.
-        weights: Tensors by the names of the module's parameters.
+    """Put stored weights into a module, in place.
 
     Raises:
         ValueError: If a name is missing or unknown, or a tensor has another shape; the module is

@@ -41,22 +41,11 @@ class StepTraining(LightningModule):
         self.automatic_optimization = False
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Simulate a batch and return its loss; each system has its own.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Simulate a batch and return its loss, ``[]``, float32; each system has its own."""
         raise NotImplementedError(f"{type(self).__name__} must define its loss")
 
     def trained(self) -> Iterable[nn.Parameter]:
-        """Parameters that are trained; the others are frozen.
-
-        Returns:
-            All of the model's, unless a system says otherwise.
-        """
+        """Parameters that are trained: all of the model's, unless a system says otherwise."""
         return self.model.parameters()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -68,22 +57,11 @@ class StepTraining(LightningModule):
         return torch.optim.Adam(parameters, lr=self.learning_rate, fused=True)
 
     def step_loss(self, step: int) -> torch.Tensor:
-        """Loss of one step, on samples that the step index alone determines.
-
-        Args:
-            step: Index of the mini-batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one step, on samples that the step index alone determines."""
         return self.loss(step_generator(self.seed, f"train/{self.stream}", step, self.device))
 
     def training_step(self, steps: Sequence[int]) -> None:
-        """Take some steps.
-
-        Args:
-            steps: Their indices, one after the other.
-        """
+        """Take the steps of these indices, one after the other."""
         # Lightning's wrapper of the optimizer, which counts the trainer's steps.
         optimizer = cast(torch.optim.Optimizer, self.optimizers())
         scheduler = cast(LRScheduler | None, self.lr_schedulers())
@@ -118,12 +96,8 @@ def train_stages(
         stages: Module of each stage, in order, by its name. They share one model.
         schedule: How long each stage is.
         directory: Folder for the checkpoints, of this run alone; each stage has a folder in it.
-        device: ``"cpu"`` or ``"cuda"``.
-        after: Called with the name of each stage at its end, also of one that an earlier call
-            finished.
-
-    Raises:
-        ValueError: If ``device`` is not allowed.
+        device: ``"cpu"`` or ``"cuda"``; another is a ``ValueError``.
+        after: Called with each stage's name at its end, also of one that was finished before.
     """
     for index, (name, module) in enumerate(stages.items()):
         with share(index / len(stages), (index + 1) / len(stages)):

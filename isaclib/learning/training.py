@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import LambdaCallback, ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -42,7 +42,6 @@ class Schedule:
     Attributes:
         steps: Number of optimizer steps.
         block: Steps between two checkpoints; a killed run repeats at most so many.
-        progress: Whether to show a progress bar.
 
     Raises:
         ValueError: If ``steps`` or ``block`` is not a positive integer.
@@ -50,10 +49,8 @@ class Schedule:
 
     steps: int
     block: int = 250
-    progress: bool = False
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("steps", self.steps)
         check_positive_int("block", self.block)
 
@@ -78,13 +75,6 @@ class _NextSteps:
             yield list(range(done, done + count))
 
 
-class _BlockProgress(RichProgressBar):
-    """Lightning's progress bar, which would call a block an epoch of "-2"."""
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"Block {current_epoch + 1}"
-
-
 _TRAILER = b"\nSHA-256 of the above: %s\n"
 _TRAILER_LENGTH = len(_TRAILER % bytes(64))
 
@@ -99,13 +89,7 @@ class _AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint, or leave the one before.
-
-        Args:
-            checkpoint: What to write.
-            path: Where.
-            storage_options: Not used.
-        """
+        """Write a checkpoint, or leave the one before."""
         stream = io.BytesIO()
         torch.save(checkpoint, stream)
         content = stream.getvalue()
@@ -135,13 +119,6 @@ def _usable(checkpoint: Path) -> bool:
         flush=True,
     )
     return False
-
-
-class _Reporter(Callback):
-    """Tells a sweep's progress bar how far the training got, block by block."""
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        report(trainer.global_step / trainer.max_steps)
 
 
 @contextlib.contextmanager
@@ -177,11 +154,7 @@ def _interruptible(trainer: Trainer) -> Iterator[None]:
 
 
 def train(
-    module: LightningModule,
-    schedule: Schedule,
-    directory: Path | str,
-    *,
-    device: str = "cpu",
+    module: LightningModule, schedule: Schedule, directory: Path | str, *, device: str = "cpu"
 ) -> None:
     """Train a module, or go on where an earlier call in the same directory was stopped.
 
@@ -208,10 +181,11 @@ def train(
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         ),
-        _Reporter(),
+        # Tells a sweep's progress bar how far the training got, block by block.
+        LambdaCallback(
+            on_train_epoch_end=lambda trainer, _: report(trainer.global_step / trainer.max_steps)
+        ),
     ]
-    if schedule.progress:
-        callbacks.append(_BlockProgress())
     with _quiet_lightning():
         trainer = Trainer(
             accelerator=accelerator,
@@ -225,7 +199,7 @@ def train(
             logger=CSVLogger(directory, name="log", flush_logs_every_n_steps=LOG_EVERY),
             log_every_n_steps=0,
             enable_model_summary=False,
-            enable_progress_bar=schedule.progress,
+            enable_progress_bar=False,
             num_sanity_val_steps=0,
         )
         with _interruptible(trainer):

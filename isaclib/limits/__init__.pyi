@@ -21,5 +21,4 @@ from .error_rates import BeamCriteria as BeamCriteria
 from .error_rates import SectorPattern as SectorPattern
 from .error_rates import known_place_level as known_place_level
 from .error_rates import missed as missed
-from .error_rates import psk_error as psk_error
 from .error_rates import qam_error as qam_error

@@ -19,16 +19,7 @@ def _unit_rule(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def legendre(low: float, high: float, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Gauss-Legendre rule for the mean of a function over an interval.
 
-    Args:
-        low: Lower end.
-        high: Upper end.
-        count: Number of nodes, positive.
-
-    Returns:
-        ``[count]``, float64: nodes; and ``[count]``, float64: weights, which add up to one.
-
-    Raises:
-        ValueError: If ``count`` is no positive integer.
+    Nodes and weights, which add up to one: ``[count]``, float64, each.
     """
     nodes, weights = _unit_rule(count)
     return (low + high) / 2 + (high - low) / 2 * nodes, weights / 2
@@ -37,24 +28,11 @@ def legendre(low: float, high: float, count: int) -> tuple[torch.Tensor, torch.T
 def legendre_round(
     low: torch.Tensor, high: torch.Tensor, peak: torch.Tensor, width: torch.Tensor, count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Gauss-Legendre rules whose nodes crowd round a peak.
+    r"""Gauss-Legendre rules for integrals from ``low`` to ``high`` whose nodes crowd round a peak.
 
     With :math:`x = p + w\sinh t` the nodes are uniform within the width :math:`w` of the peak
-    :math:`p`, and further apart in proportion to the distance from there on.
-
-    Args:
-        low: ``[batch]``, float64. Lower ends.
-        high: ``[batch]``, float64. Upper ends.
-        peak: ``[batch]``, float64. Where the integrand is narrow.
-        width: ``[batch]``, float64. How narrow, positive.
-        count: Number of nodes, positive.
-
-    Returns:
-        ``[batch, count]``, float64: nodes; and ``[batch, count]``, float64: weights of the
-        integral from ``low`` to ``high``.
-
-    Raises:
-        ValueError: If ``count`` is no positive integer.
+    :math:`p`, and further apart in proportion to the distance from there on. Ends, peak and width
+    (positive) are ``[batch]``, float64; nodes and weights ``[batch, count]``.
     """
     unit, weights = (part.to(low) for part in _unit_rule(count))
     ends = [torch.asinh((end - peak) / width).unsqueeze(-1) for end in (low, high)]

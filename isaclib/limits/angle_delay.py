@@ -63,19 +63,14 @@ class PlacePosterior(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """Equal cells of an interval, and the width of a posterior in it.
+    """Equal cells of an interval, with weights of the mean over it.
 
-    Attributes:
-        low: Lower end.
-        step: Width of a cell.
-        middles: ``[cells]``, float64. Their middles.
-        weights: ``[cells]``, float64. Weights of the mean over the interval, one in all.
-        reach: How many cells either side of a peak the rule round it replaces.
+    A rule round a peak replaces ``reach`` cells on either side of it.
     """
 
     low: float
     step: float
-    middles: torch.Tensor
+    centers: torch.Tensor
     weights: torch.Tensor
     reach: int
 
@@ -87,11 +82,11 @@ class _Axis(NamedTuple):
         correction = torch.tensor([2, -3, 1], dtype=torch.float64) / 24
         weights[:3] += correction
         weights[-3:] += correction.flip(0)
-        middles = low + (torch.arange(count, dtype=torch.float64) + 0.5) * step
-        return cls(low, step, middles, weights / count, reach)
+        centers = low + (torch.arange(count, dtype=torch.float64) + 0.5) * step
+        return cls(low, step, centers, weights / count, reach)
 
     def to(self, device: torch.device) -> "_Axis":
-        return self._replace(middles=self.middles.to(device), weights=self.weights.to(device))
+        return self._replace(centers=self.centers.to(device), weights=self.weights.to(device))
 
 
 class _Part(NamedTuple):
@@ -171,18 +166,13 @@ class OptimalMapReceiver:
         grid = sector.grid(1 + math.ceil(8 * max(cells[0], 1))).to(device)
         self.basis_angles = spanning_basis(steering_vector(grid, self.positions))[0]
         """``[antennas, rows]``, complex128. Basis of the steering vectors of the sector."""
-        self._rows, self._rate, self._offset = self._spatial(self._angles.middles)
-        self._columns = basis.signature(self._ranges.middles).to(dtype).mT.contiguous()
+        self._rows, self._rate, self._offset = self._spatial(self._angles.centers)
+        self._columns = basis.signature(self._ranges.centers).to(dtype).mT.contiguous()
 
     def simulate(self, targets: Targets, generator: torch.Generator) -> BasisEcho:
-        """Echoes of targets in the basis that the receiver works in.
+        """Echoes of targets in the basis that the receiver works in, see :meth:`posterior`.
 
-        Args:
-            targets: From the channel's ``draw``.
-            generator: Source of the noise, drawn when :meth:`posterior` asks for it.
-
-        Returns:
-            The echoes.
+        The noise is drawn from the generator when the posterior asks for it.
         """
         return self.radar.in_basis(
             self.beam, targets, self.basis, generator, angles=self.basis_angles
@@ -218,13 +208,13 @@ class OptimalMapReceiver:
         sector = self.radar.sector
         fine, weights = legendre(sector.min, sector.max, MOST * count)
 
-        def quiet(angles: torch.Tensor) -> torch.Tensor:
+        def weakness(angles: torch.Tensor) -> torch.Tensor:
             return 1 / (1 + self._snr(beampattern(self.beam.cpu(), angles, self.radar.positions)))
 
-        exact = float(weights @ quiet(fine))
+        exact = float(weights @ weakness(fine))
         for times in range(1, MOST + 1):
             axis = _Axis.cut(sector.min, sector.max, times * count, times * reach)
-            if abs(float(axis.weights @ quiet(axis.middles)) - exact) < 1e-3 * exact:
+            if abs(float(axis.weights @ weakness(axis.centers)) - exact) < 1e-3 * exact:
                 break
         return axis.to(self.beam.device)
 
@@ -255,14 +245,14 @@ class OptimalMapReceiver:
         power = (peak - self._offset[row]) / (self._rate[row] * self._energy)
         width = 2 / power.double().nan_to_num(1.0).clamp(min=1).sqrt()
         one = torch.arange(len(index), device=index.device)
-        quiet = self._offset[row].unsqueeze(-1)
-        angle = _box(self._angles, exponent[one, :, column] - quiet, row)
-        distance = _box(self._ranges, exponent[one, row] - quiet, column)
+        offset = self._offset[row].unsqueeze(-1)
+        angle = _box(self._angles, exponent[one, :, column] - offset, row)
+        distance = _box(self._ranges, exponent[one, row] - offset, column)
         weights = exponent.sub_(peak[:, None, None]).exp_()
         sharp = power >= SHARP
         inside = (angle.inside & sharp.unsqueeze(-1)).unsqueeze(-1)
         weights.masked_fill_(inside & distance.inside.unsqueeze(-2), 0)
-        even = _Part(peak.double(), self._even(weights, distance.peak), self._angles.middles)
+        even = _Part(peak.double(), self._even(weights, distance.peak), self._angles.centers)
         widths = (width * self._spread[0] / torch.cos(angle.peak), width * self._spread[1])
         fine = self._round(samples, angle, distance, widths)
         fine.moments.mul_(sharp[:, None, None])
@@ -270,7 +260,7 @@ class OptimalMapReceiver:
 
     def _even(self, weights: torch.Tensor, peak: torch.Tensor) -> torch.Tensor:
         """Moments of the cells, ``[chunk, cells, 3]``, given their ratios."""
-        apart = self._ranges.middles - peak.unsqueeze(-1)
+        apart = self._ranges.centers - peak.unsqueeze(-1)
         powers = _powers(apart) * self._ranges.weights.unsqueeze(-1)
         return (weights @ powers.to(weights)).double() * self._angles.weights.unsqueeze(-1)
 
@@ -296,14 +286,7 @@ class OptimalMapReceiver:
 
 
 class _Box(NamedTuple):
-    """An interval round a peak, along one axis, for each echo of a chunk.
-
-    Attributes:
-        low: ``[chunk]``, float64. Lower end.
-        high: ``[chunk]``, float64. Upper end.
-        peak: ``[chunk]``, float64. About where the peak is.
-        inside: ``[chunk, cells]``, bool. Which cells of the even rule make up the interval.
-    """
+    """Ends of an interval round a peak along one axis, ``[chunk]``, and which cells are inside."""
 
     low: torch.Tensor
     high: torch.Tensor
@@ -319,7 +302,7 @@ def _box(axis: _Axis, line: torch.Tensor, top: torch.Tensor) -> _Box:
 
     The logarithm of the power ``[chunk, cells]`` is nearly a parabola, more so than the power.
     """
-    count = len(axis.middles)
+    count = len(axis.centers)
     inner = top.clamp(1, count - 2).unsqueeze(-1)
     near = [line.gather(1, inner + step)[:, 0].double() for step in (-1, 0, 1)]
     left, here, right = (x.clamp(min=1e-3).log() for x in near)
@@ -327,7 +310,7 @@ def _box(axis: _Axis, line: torch.Tensor, top: torch.Tensor) -> _Box:
     shift = (0.5 * (left - right) / bend).clamp(-1.5, 1.5)
     first, last = ((top + step).clamp(0, count - 1) for step in (-axis.reach, axis.reach))
     low, high = (axis.low + axis.step * edge.double() for edge in (first, last + 1))
-    peak = axis.middles[inner[:, 0]] + axis.step * shift
+    peak = axis.centers[inner[:, 0]] + axis.step * shift
     index = torch.arange(count, device=top.device)
     inside = (index >= first.unsqueeze(-1)) & (index <= last.unsqueeze(-1))
     return _Box(low, high, peak.clamp(low, high), inside)

@@ -69,7 +69,7 @@ class ParetoBeam:
 def starting_beams(
     criteria: BeamCriteria, random: int, generator: torch.Generator, *, phases: int = 4
 ) -> torch.Tensor:
-    """Starts of a search: random beams, and least-squares beams of all shares and phases.
+    """Starts of a search: random beams, and least-squares beams of all rho and phases.
 
     Args:
         criteria: Array and sectors.
@@ -84,12 +84,12 @@ def starting_beams(
     sectors = (criteria.target_sector, criteria.receiver_sector)
     grid = max(500, 8 * len(positions))
     radar, user = (least_squares_beam(x, positions, grid_size=grid) for x in sectors)
-    share, phase = torch.meshgrid(
+    rho, phase = torch.meshgrid(
         torch.tensor([0.0, 0.1, 0.35, 0.65, 0.9, 1.0]),
         torch.arange(phases) * (2 * math.pi / phases),
         indexing="ij",
     )
-    joint = combine_beams(radar, user, share.flatten(), phase.flatten())
+    joint = combine_beams(radar, user, rho.flatten(), phase.flatten())
     drawn = complex_normal((random, len(positions)), generator=generator, dtype=torch.complex128)
     return _unit(torch.cat([joint.to(drawn), drawn]))
 
@@ -114,7 +114,12 @@ def best_beam(
     Raises:
         ValueError: If no start leads to a beam within the limit.
     """
-    found = [_search(criteria, limit, start, iterations) for start in starts]
+
+    def excess(beam: torch.Tensor) -> torch.Tensor:
+        return criteria.ser(beam).log() - math.log(limit)
+
+    within = None if limit == math.inf else excess
+    found = [_minimize(criteria.p_md, within, start, iterations) for start in starts]
     beams = torch.stack(found)
     ser, p_md = criteria.ser(beams), criteria.p_md(beams)
     # The search keeps to the limit but for rounding errors.
@@ -137,12 +142,7 @@ def best_beam(
 def fewest_errors(
     criteria: BeamCriteria, starts: torch.Tensor, *, iterations: int = 500
 ) -> torch.Tensor:
-    """Beam with the smallest symbol error rate, one end of the front.
-
-    Args:
-        criteria: What to judge by.
-        starts: ``[starts, antennas]``, complex. Where to start.
-        iterations: Iterations a start, at most.
+    """Beam with the smallest symbol error rate, one end of the front; as :func:`best_beam`.
 
     Returns:
         ``[antennas]``, complex128, of unit norm.
@@ -190,8 +190,8 @@ def pareto_beams(
     for i in range(count - 1):
         # The first limit is a little above the smallest, for a limit that only one beam keeps is
         # nothing that a search could find.
-        share = max(i / (count - 1), 0.03) ** 2
-        limit = math.exp(ends[0] + share * (ends[1] - ends[0]))
+        fraction = max(i / (count - 1), 0.03) ** 2
+        limit = math.exp(ends[0] + fraction * (ends[1] - ends[0]))
         both = torch.cat([starts, near.unsqueeze(0), last.beam.unsqueeze(0)])
         front.append(best_beam(criteria, limit, both, iterations=iterations))
         near = front[-1].beam
@@ -229,15 +229,7 @@ def certificate(criteria: BeamCriteria, beam: torch.Tensor, limit: float) -> flo
 
 
 def errors_certificate(criteria: BeamCriteria, beam: torch.Tensor) -> float:
-    """Symbol error rate that no beam goes below, by the same proof.
-
-    Args:
-        criteria: What to judge by.
-        beam: ``[antennas]``, complex, of unit norm. A beam that is thought to be the best.
-
-    Returns:
-        A bound, whatever ``beam`` is; close to its symbol error rate if it is the best.
-    """
+    """Symbol error rate that no beam goes below, by the same proof, see :func:`certificate`."""
     return _floor(*_tangent(criteria.receiver, criteria.errors, beam), beam)
 
 
@@ -291,17 +283,6 @@ def _floor(value: float, matrix: torch.Tensor, beam: torch.Tensor) -> float:
     beam = beam.to(matrix)
     here = float(torch.linalg.vecdot(beam, matrix @ beam).real)
     return value + float(torch.linalg.eigvalsh(matrix)[0]) - here
-
-
-def _search(
-    criteria: BeamCriteria, limit: float, start: torch.Tensor, iterations: int
-) -> torch.Tensor:
-    """End of one search within a limit."""
-    if limit == math.inf:
-        return _minimize(criteria.p_md, None, start, iterations)
-    return _minimize(
-        criteria.p_md, lambda beam: criteria.ser(beam).log() - math.log(limit), start, iterations
-    )
 
 
 def _minimize(

@@ -20,9 +20,10 @@ from functools import cached_property
 
 import torch
 
-from isaclib._validation import check_positive, check_positive_int, check_probability
+from isaclib._validation import check_positive, check_probability
 from isaclib.limits._quadrature import legendre
 from isaclib.signal.arrays import Sector, steering_vector
+from isaclib.signal.modulation import square_side
 
 
 def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
@@ -44,38 +45,11 @@ def qam_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
     Raises:
         ValueError: If ``order`` is not an even power of two.
     """
-    side = math.isqrt(order) if isinstance(order, int) and order >= 4 else 0
-    if side == 0 or side * side != order or side & (side - 1):
-        raise ValueError(f"order must be an even power of two (4, 16, 64, ...), got {order!r}")
-    share, rest = 1 - 1 / side, 1 + 1.5 / (order - 1) * snr
+    b, rest = 1 - 1 / square_side(order), 1 + 1.5 / (order - 1) * snr
     mu = torch.sqrt(1 - 1 / rest)
     # 1 - mu without a difference of two numbers close to one.
     short = 1 / (rest * (1 + mu))
-    return 2 * share * short - share**2 * (1 - 4 / math.pi * mu * torch.atan2(mu.new_ones(()), mu))
-
-
-def psk_error(snr: torch.Tensor, order: int = 4) -> torch.Tensor:
-    r"""Symbol error rate of phase-shift keying in Rayleigh fading.
-
-    .. math::
-        \frac{M-1}{M} - \frac{\mu}{\pi}\Bigl(\frac\pi2 + \arctan\bigl(\mu\cot\frac\pi M\bigr)\Bigr),
-        \qquad \mu = \sqrt{\frac{g\gamma}{1+g\gamma}}, \quad g = \sin^2\frac\pi M
-
-    Args:
-        snr: ``[...]``, real, not negative. Mean SNR gamma a symbol.
-        order: Number of symbols M, at least 2.
-
-    Returns:
-        ``[...]``, real, differentiable.
-
-    Raises:
-        ValueError: If ``order`` is below 2.
-    """
-    if check_positive_int("order", order) < 2:
-        raise ValueError(f"order must be an integer of at least 2, got {order!r}")
-    mu = torch.sqrt(1 - 1 / (1 + math.sin(math.pi / order) ** 2 * snr))
-    turn = torch.atan(mu / math.tan(math.pi / order))
-    return (order - 1) / order - mu / math.pi * (math.pi / 2 + turn)
+    return 2 * b * short - b**2 * (1 - 4 / math.pi * mu * torch.atan2(mu.new_ones(()), mu))
 
 
 def missed(snr: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:
@@ -92,14 +66,9 @@ def missed(snr: torch.Tensor, level: torch.Tensor | float) -> torch.Tensor:
 
 
 def known_place_level(p_fa: float) -> float:
-    r"""Threshold of a receiver that knows the place, and with it the lowest of all thresholds.
+    r"""Threshold :math:`u = -\ln P_{\mathrm{fa}}` of a receiver that knows the place, the lowest.
 
-    Args:
-        p_fa: False-alarm probability in (0, 1).
-
-    Returns:
-        :math:`u = -\ln P_{\mathrm{fa}}`, so that a target of the mean SNR q is detected with the
-        probability :math:`P_{\mathrm{fa}}^{1/(1+q)}`.
+    A target of the mean SNR q is detected with the probability :math:`P_{\mathrm{fa}}^{1/(1+q)}`.
 
     Raises:
         ValueError: If ``p_fa`` is outside (0, 1).
@@ -128,13 +97,10 @@ class SectorPattern:
         """Pattern of beams.
 
         Args:
-            beam: ``[..., antennas]``, complex.
+            beam: ``[..., antennas]``, complex; one that does not fit the array is a ``ValueError``.
 
         Returns:
             ``[..., nodes]``, float64, differentiable.
-
-        Raises:
-            ValueError: If the beam does not fit the array.
         """
         if beam.shape[-1] != self.steering.shape[-1]:
             raise ValueError(
@@ -170,7 +136,6 @@ class BeamCriteria:
     order: int = 4
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         for name in ("radar_snr", "communication_snr", "level"):
             check_positive(name, getattr(self, name))
         qam_error(torch.zeros(()), self.order)
@@ -194,14 +159,7 @@ class BeamCriteria:
         return qam_error(self.communication_snr * pattern, self.order)
 
     def p_md(self, beam: torch.Tensor) -> torch.Tensor:
-        """Misdetection probability, averaged over the target's sector.
-
-        Args:
-            beam: ``[..., antennas]``, complex.
-
-        Returns:
-            ``[...]``, float64, differentiable.
-        """
+        """Misdetection probability, averaged over the target's sector, as :meth:`ser`."""
         return self.misses(self.target(beam)) @ self.target.weights
 
     def ser(self, beam: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,5 @@
 from .linear_codes import LinearCode as LinearCode
 from .linear_codes import PrincipalComponents as PrincipalComponents
-from .linear_codes import linear_code as linear_code
 from .linear_codes import principal_components as principal_components
 from .ratio_test import Threshold as Threshold
 from .ratio_test import log_map_ratio as log_map_ratio

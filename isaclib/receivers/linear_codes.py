@@ -1,7 +1,7 @@
 r"""Principal components as a code: what a linear transmission of images reaches, for comparison.
 
 The learned encoder of P4 is one way to put an image into n numbers. The best linear one for
-Gaussian images sends their first n principal components uncoded, each with its own share of the
+Gaussian images sends their first n principal components uncoded, each with its own fraction of the
 power, and the receiver estimates them linearly (Lee and Petersen, 1976).
 """
 
@@ -18,7 +18,7 @@ from isaclib.signal.noise import NOISE_POWER, gain_variance
 
 @dataclass(frozen=True, eq=False)
 class LinearCode:
-    """Principal components with their amplitudes, made by :func:`linear_code`.
+    """Principal components with their amplitudes, made by :meth:`PrincipalComponents.code`.
 
     Attributes:
         mean: ``[pixels]``, float32. Mean image.
@@ -35,13 +35,9 @@ class LinearCode:
     total_variance: float
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Codes of images, of unit power a symbol on average over the images.
+        """Codes ``[batch, size / 2]``, complex64, of pixels ``[batch, 3, 32, 32]`` in [0, 1].
 
-        Args:
-            pixels: ``[batch, 3, 32, 32]``, float32, in [0, 1].
-
-        Returns:
-            ``[batch, size / 2]``, complex64.
+        They have unit power a symbol on average over the images.
         """
         return paired((pixels.flatten(1) - self.mean) @ self.components * self.amplitudes)
 
@@ -64,18 +60,14 @@ class LinearCode:
         coherent = torch.view_as_real(received * gain.conj()).flatten(1)
         # Each real dimension has half of the noise power.
         power = gain.abs().square() * self.amplitudes.square()
-        share = self.amplitudes * self.variances / (power * self.variances + NOISE_POWER / 2)
-        estimate = self.mean + (coherent * share) @ self.components.mT
+        gains = self.amplitudes * self.variances / (power * self.variances + NOISE_POWER / 2)
+        estimate = self.mean + (coherent * gains) @ self.components.mT
         return estimate.unflatten(1, SHAPE)
 
     def expected_mse(self, snr_db: float) -> float:
-        """Mean squared error over pixels at a gain that does not fade.
+        """Mean squared error over pixels at a gain that does not fade, for an SNR of a symbol [dB].
 
-        Args:
-            snr_db: SNR of a received symbol [dB].
-
-        Returns:
-            The error, exact for images of the moments that the code was made from.
+        It is exact for images of the moments that the code was made from.
         """
         signal = self.amplitudes.square() * self.variances * gain_variance(snr_db)
         left = self.variances / (1 + signal / (NOISE_POWER / 2))
@@ -106,9 +98,6 @@ class PrincipalComponents:
             size: Real dimensions of a code, n.
             snr_db: SNR of a received symbol that the power is shared out for [dB].
 
-        Returns:
-            The code.
-
         Raises:
             ValueError: If ``size`` is odd, not positive or more than there are components.
         """
@@ -126,14 +115,11 @@ class PrincipalComponents:
 
 
 def principal_components(images: ImageSet, size: int) -> PrincipalComponents:
-    """Find the principal components of images.
+    """Find the principal components of images, those of the largest variances.
 
     Args:
         images: Training images, more than ``size``; some thousands are enough.
         size: Number of components.
-
-    Returns:
-        The components of the largest variances.
 
     Raises:
         ValueError: If ``size`` is not positive or too large.
@@ -153,23 +139,6 @@ def principal_components(images: ImageSet, size: int) -> PrincipalComponents:
         variances.flip(0)[:size].clamp_min(0),
         float(variances.double().sum()),
     )
-
-
-def linear_code(images: ImageSet, size: int, snr_db: float) -> LinearCode:
-    """Find the best linear code for images.
-
-    Args:
-        images: Training images, more than ``size``; some thousands are enough.
-        size: Real dimensions of a code, n.
-        snr_db: SNR of a received symbol that the power is shared out for [dB].
-
-    Returns:
-        The code.
-
-    Raises:
-        ValueError: If ``size`` is odd, not positive or too large.
-    """
-    return principal_components(images, check_code_size("size", size)).code(size, snr_db)
 
 
 def shared_power(variances: torch.Tensor, power: float, snr: float) -> torch.Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from isaclib._validation import check_nonnegative, check_positive_int
+from isaclib._validation import check_nonnegative, check_positive_int, check_probability
 from isaclib.signal.arrays import Sector, steering_vector
 from isaclib.signal.noise import NOISE_POWER
 
@@ -151,11 +151,7 @@ def matched_filter(echo: torch.Tensor, steering: torch.Tensor) -> torch.Tensor:
 
 
 def maprt(
-    echo: torch.Tensor,
-    positions: torch.Tensor,
-    sector: Sector,
-    *,
-    grid_size: int = 201,
+    echo: torch.Tensor, positions: torch.Tensor, sector: Sector, *, grid_size: int = 201
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""MAPRT statistic and angle estimate, P1 Eq. (18).
 
@@ -232,9 +228,8 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
     """
     from scipy.stats import binom
 
-    for name, value in (("p_fa", p_fa), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name} must lie in (0, 1), got {value!r}")
+    check_probability("p_fa", p_fa)
+    check_probability("confidence", confidence)
     count = statistics.numel()
     if count * p_fa < 1:
         raise ValueError(
@@ -252,16 +247,13 @@ def threshold(statistics: torch.Tensor, p_fa: float, *, confidence: float = 0.95
 
 
 def single_angle_false_alarm(level: float, num_antennas: int) -> float:
-    r"""Closed-form P_fa of the matched filter for one known angle.
+    r"""Closed-form P_fa of the matched filter for one known angle, ``exp(-level / (K N_0))``.
 
     Without a target :math:`|\mathbf{a}^H\mathbf{n}|^2` is exponential with mean :math:`K N_0`.
 
     Args:
         level: Threshold on the matched-filter output, non-negative.
         num_antennas: Number of elements K, positive.
-
-    Returns:
-        ``exp(-level / (K N_0))``.
 
     Raises:
         ValueError: If ``level`` is negative or not finite, or ``num_antennas`` no positive integer.

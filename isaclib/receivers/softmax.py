@@ -63,7 +63,21 @@ def softmax_angle(
     """
     check_one_of("reading", reading, get_args(Reading))
     check_positive("level", level)
-    _check_shapes(echo, steering, grid, windows)
+    if steering.ndim != 2 or grid.ndim != 1 or len(steering) != len(grid):
+        raise ValueError(
+            "steering must have shape [grid, antennas] for the grid's angles, got "
+            f"{tuple(steering.shape)} for a grid of {tuple(grid.shape)}"
+        )
+    if echo.ndim != 2 or echo.shape[-1] != steering.shape[-1]:
+        raise ValueError(
+            f"echo must have shape [batch, {steering.shape[-1]}] for steering vectors of "
+            f"{steering.shape[-1]} antennas, got {tuple(echo.shape)}"
+        )
+    if len(windows) not in (1, len(echo)):
+        raise ValueError(
+            f"windows must be one for all samples or one for each of {len(echo)}, "
+            f"got {len(windows)}"
+        )
     order = torch.argsort((windows.start + windows.stop).expand(len(echo)))
     statistic, angle = _Softmax.apply(
         _real_and_turned(echo)[0].index_select(0, order),
@@ -81,15 +95,10 @@ def _real_and_turned(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 
 
 class _Block(NamedTuple):
-    """Samples with neighbouring sectors, in the order of these.
+    """Samples with neighbouring sectors, and the range ``rows`` of all their grid angles.
 
-    Attributes:
-        samples: Which of the sorted samples.
-        rows: Range of the grid angles that lie in any of the sectors.
-        angles: ``[range]``, real. These angles [rad].
-        outside: ``[block, range]``, bool. Which of them are outside the sector of a sample.
-        number: ``[block]``, real. Number of grid angles that weigh exp(0).
-        rest: ``[block]``, real. Sum of these angles [rad].
+    ``outside``, ``[block, range]``, tells which angles are not in a sample's sector; ``number`` and
+    ``rest`` are the number and sum of those that weigh exp(0).
     """
 
     samples: slice
@@ -101,11 +110,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(
-    grid: torch.Tensor,
-    windows: Windows,
-    order: torch.Tensor,
-    reading: Reading,
-    dtype: torch.dtype,
+    grid: torch.Tensor, windows: Windows, order: torch.Tensor, reading: Reading, dtype: torch.dtype
 ) -> list[_Block]:
     """Cut the sorted samples into blocks."""
     angles = grid.to(dtype)
@@ -207,23 +212,3 @@ def _outside(
     sums = torch.cat([grid.new_zeros(1), grid.cumsum(0)])
     angles = sums[-1] - (sums[windows.stop] - sums[windows.start])
     return len(grid) - (windows.stop - windows.start), angles
-
-
-def _check_shapes(
-    echo: torch.Tensor, steering: torch.Tensor, grid: torch.Tensor, windows: Windows
-) -> None:
-    if steering.ndim != 2 or grid.ndim != 1 or len(steering) != len(grid):
-        raise ValueError(
-            "steering must have shape [grid, antennas] for the grid's angles, got "
-            f"{tuple(steering.shape)} for a grid of {tuple(grid.shape)}"
-        )
-    if echo.ndim != 2 or echo.shape[-1] != steering.shape[-1]:
-        raise ValueError(
-            f"echo must have shape [batch, {steering.shape[-1]}] for steering vectors of "
-            f"{steering.shape[-1]} antennas, got {tuple(echo.shape)}"
-        )
-    if len(windows) not in (1, len(echo)):
-        raise ValueError(
-            f"windows must be one for all samples or one for each of {len(echo)}, "
-            f"got {len(windows)}"
-        )

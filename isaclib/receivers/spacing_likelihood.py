@@ -56,7 +56,7 @@ def likely_positions(
         reach: How far from its start each element is searched for, positive [wavelengths].
         sweeps: How often all elements are gone through, positive.
 
-    Returns:
+    Researches:
         ``[antennas]``, float64. Positions [wavelengths].
 
     Raises:
@@ -73,20 +73,20 @@ def likely_positions(
     positions = start.to(responses.device, torch.float64).clone()
     angles = theta.double()
     grids = [_offsets(reach, COARSE_STEP), _offsets(COARSE_STEP, FINE_STEP)]
-    turns = [
+    searches = [
         (grid.to(positions), steering_vector(angles, grid.to(positions)).conj()) for grid in grids
     ]
     origin = positions.clone()
-    heard = steering_vector(angles, positions).conj() * responses
+    terms = steering_vector(angles, positions).conj() * responses
     order = torch.argsort((start - start.mean()).abs()).tolist()
     for _ in range(sweeps):
         for k in order:
-            rest = heard.sum(-1) - heard[:, k]
+            rest = terms.sum(-1) - terms[:, k]
             place = origin[k]
-            for offsets, phases in turns:
+            for offsets, phases in searches:
                 here = steering_vector(angles, place.unsqueeze(0))[:, 0].conj()
                 gain = (rest.conj() * responses[:, k] * here) @ phases
                 place = place + offsets[gain.real.argmax()]
             positions[k] = place
-            heard[:, k] = steering_vector(angles, place.unsqueeze(0))[:, 0].conj() * responses[:, k]
+            terms[:, k] = steering_vector(angles, place.unsqueeze(0))[:, 0].conj() * responses[:, k]
     return positions

@@ -36,7 +36,6 @@ class Sector:
     max_deg: float
 
     def __post_init__(self) -> None:
-        """Check the ends."""
         if not -90 <= self.min_deg < self.max_deg <= 90:
             raise ValueError(
                 "sector must satisfy -90 <= min_deg < max_deg <= 90 degrees, "
@@ -54,54 +53,31 @@ class Sector:
         return math.radians(self.max_deg)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Draw angles uniformly from the sector.
-
-        Args:
-            count: Number of angles.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            ``[count]``, float32. Angles [rad].
-        """
+        """Draw angles uniformly, ``[count]``, float32 [rad], on the generator's device."""
         device = generator.device if generator is not None else torch.device("cpu")
         uniform = torch.rand(count, generator=generator, device=device)
         return uniform.mul_(self.max - self.min).add_(self.min)
 
-    def grid(self, count: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    def grid(self, count: int) -> torch.Tensor:
         """Equally spaced angles from one end of the sector to the other, both included.
 
         Args:
-            count: Number of angles, at least 2.
-            dtype: Real dtype of the result.
+            count: Number of angles, at least 2, else a ``ValueError``.
 
         Returns:
-            ``[count]`` of ``dtype``. Angles [rad].
-
-        Raises:
-            ValueError: If ``count`` is below 2.
+            ``[count]``, float64. Angles [rad].
         """
         if count < 2:
             raise ValueError(f"count must be at least 2 grid angles, got {count!r}")
-        return torch.linspace(self.min, self.max, count, dtype=dtype)
+        return torch.linspace(self.min, self.max, count, dtype=torch.float64)
 
     def contains(self, theta: torch.Tensor) -> torch.Tensor:
-        """Tell which angles lie in the sector, its ends included.
-
-        Args:
-            theta: ``[...]``, real. Angles [rad].
-
-        Returns:
-            ``[...]``, bool.
-        """
+        """Which angles ``[...]`` [rad] lie in the sector, its ends included: ``[...]``, bool."""
         return (theta >= self.min) & (theta <= self.max)
 
 
 def element_index(num_antennas: int, reference: PhaseReference = "center") -> torch.Tensor:
-    """Index of each element, counted from the phase reference.
-
-    Args:
-        num_antennas: Number of elements K, positive.
-        reference: Where the index is zero, see :func:`element_positions`.
+    """Index of each element, counted from the phase reference, see :func:`element_positions`.
 
     Returns:
         ``[num_antennas]``, float64: :math:`k`, or :math:`k - (K-1)/2` from the centre.
@@ -116,10 +92,7 @@ def element_index(num_antennas: int, reference: PhaseReference = "center") -> to
 
 
 def element_positions(
-    num_antennas: int,
-    *,
-    spacing: float = HALF_WAVELENGTH,
-    reference: PhaseReference = "first",
+    num_antennas: int, *, spacing: float = HALF_WAVELENGTH, reference: PhaseReference = "first"
 ) -> torch.Tensor:
     """Element positions of a uniform linear array.
 

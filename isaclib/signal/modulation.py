@@ -5,6 +5,14 @@ import math
 import torch
 
 
+def square_side(order: int) -> int:
+    """Points on a side of a square constellation, of which there are an even power of two."""
+    side = math.isqrt(order) if isinstance(order, int) and order >= 4 else 0
+    if side == 0 or side * side != order or side & (side - 1):
+        raise ValueError(f"order must be an even power of two (4, 16, 64, ...), got {order!r}")
+    return side
+
+
 def qam(order: int) -> torch.Tensor:
     """Square quadrature amplitude modulation with unit average power.
 
@@ -17,9 +25,7 @@ def qam(order: int) -> torch.Tensor:
     Raises:
         ValueError: If ``order`` is not an even power of two.
     """
-    side = math.isqrt(order) if isinstance(order, int) and order >= 4 else 0
-    if side == 0 or side * side != order or side & (side - 1):
-        raise ValueError(f"order must be an even power of two (4, 16, 64, ...), got {order!r}")
+    side = square_side(order)
     levels = torch.arange(side, dtype=torch.float64) * 2 - (side - 1)
     points = torch.complex(*torch.meshgrid(levels, levels, indexing="ij")).flatten()
     return (points / math.sqrt(2 * (order - 1) / 3)).to(torch.complex64)

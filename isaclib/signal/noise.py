@@ -14,6 +14,8 @@ from collections.abc import Sequence
 
 import torch
 
+from isaclib._validation import check_nonnegative_int
+
 NOISE_POWER = 1.0
 """Noise power :math:`N_0` at every receiver [1]."""
 
@@ -37,9 +39,8 @@ def step_generator(
     Raises:
         ValueError: If ``seed`` or ``step`` is negative or no integer.
     """
-    for name, value in (("seed", seed), ("step", step)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ValueError(f"{name} must be a non-negative integer, got {value!r}")
+    check_nonnegative_int("seed", seed)
+    check_nonnegative_int("step", step)
     digest = hashlib.sha256(f"{seed}\x1f{stream}\x1f{step}".encode()).digest()
     generator = torch.Generator(device=device)
     generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
@@ -47,13 +48,7 @@ def step_generator(
 
 
 def db_to_linear(value_db: float) -> float:
-    """Turn a power ratio in decibels into a linear one.
-
-    Args:
-        value_db: Power ratio [dB], finite.
-
-    Returns:
-        ``10 ** (value_db / 10)`` [1].
+    """Turn a finite power ratio in decibels into a linear one, ``10 ** (value_db / 10)``.
 
     Raises:
         ValueError: If ``value_db`` is NaN or infinite.

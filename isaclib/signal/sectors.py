@@ -29,7 +29,6 @@ class SectorBatch:
     max: torch.Tensor
 
     def __post_init__(self) -> None:
-        """Check the shapes."""
         if self.min.ndim != 1 or self.min.shape != self.max.shape or self.min.is_complex():
             raise ValueError(
                 "min and max must be real tensors of the same shape [batch], got "
@@ -37,7 +36,6 @@ class SectorBatch:
             )
 
     def __len__(self) -> int:
-        """Number of sectors."""
         return len(self.min)
 
     def __getitem__(self, samples: slice) -> "SectorBatch":
@@ -53,14 +51,11 @@ class SectorBatch:
         """Draw one angle uniformly from each sector.
 
         Args:
-            count: Number of angles, which is the number of sectors.
+            count: Number of angles, which is the number of sectors, else a ``ValueError``.
             generator: Source of randomness, on the device of the sectors.
 
         Returns:
             ``[count]``, of the dtype of the sectors. Angles [rad].
-
-        Raises:
-            ValueError: If ``count`` is not the number of sectors.
         """
         if count != len(self):
             raise ValueError(f"count must be the number of sectors, {len(self)}, got {count!r}")
@@ -86,19 +81,11 @@ class RandomSectors:
     span_deg: tuple[float, float] = (10.0, 20.0)
 
     def __post_init__(self) -> None:
-        """Check the intervals."""
         span = check_interval_deg("span_deg", self.span_deg, 0.0, 180.0)[1]
         check_interval_deg("mean_deg", self.mean_deg, -90.0 + span / 2, 90.0 - span / 2)
 
     def draw(self, count: int, generator: torch.Generator) -> SectorBatch:
-        """Draw independent sectors.
-
-        Args:
-            count: Number of sectors, positive.
-            generator: Source of randomness; its device is the device of the result.
-
-        Returns:
-            The sectors, with float32 ends.
+        """Draw independent sectors with float32 ends, on the generator's device.
 
         Raises:
             ValueError: If ``count`` is not a positive integer.
@@ -126,7 +113,6 @@ class Windows:
     stop: torch.Tensor
 
     def __len__(self) -> int:
-        """Number of windows."""
         return len(self.start)
 
     def __getitem__(self, samples: "slice | torch.Tensor") -> "Windows":
@@ -134,14 +120,7 @@ class Windows:
         return self if len(self) == 1 else Windows(self.start[samples], self.stop[samples])
 
     def contain(self, rows: torch.Tensor) -> torch.Tensor:
-        """Whether grid indices lie in the windows.
-
-        Args:
-            rows: ``[batch, rows]``, int64. Indices, for each window or for the only one.
-
-        Returns:
-            ``[batch, rows]``, bool.
-        """
+        """Whether grid indices ``[batch, rows]`` lie in each window, or in the only one."""
         return (rows >= self.start.unsqueeze(-1)) & (rows < self.stop.unsqueeze(-1))
 
 

@@ -25,28 +25,13 @@ from isaclib._validation import (
     check_positive,
     check_positive_int,
 )
-from isaclib.signal.arrays import (
-    HALF_WAVELENGTH,
-    PhaseReference,
-    element_index,
-    element_positions,
-)
+from isaclib.signal.arrays import HALF_WAVELENGTH, PhaseReference, element_index, element_positions
 
 ImpairmentModel = Literal["cumulative", "per_element"]
 
 
 def wavelength(carrier_hz: float) -> float:
-    """Wavelength of a carrier, the unit of all positions.
-
-    Args:
-        carrier_hz: Carrier frequency f_c [Hz], positive.
-
-    Returns:
-        c / f_c [m].
-
-    Raises:
-        ValueError: If the frequency is not positive.
-    """
+    """Wavelength c / f_c [m] of a carrier [Hz], positive, the unit of all positions."""
     return speed_of_light / check_positive("carrier_hz", carrier_hz)
 
 
@@ -56,16 +41,12 @@ def impaired_positions(
     *,
     model: ImpairmentModel = "cumulative",
     reference: PhaseReference = "first",
-    spacing: float = HALF_WAVELENGTH,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
     r"""Element positions of an array whose spacings :math:`d_k` have Gaussian errors.
 
-    The papers draw :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)` (P1 Sec. IV-E) but use
-    them in two ways:
-
     - ``"cumulative"``: :math:`d_k` is the distance between elements k and k+1, as the text of P1
-      and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
+      (Sec. IV-E) and P2 says, so positions are cumulative sums of K-1 draws and errors random-walk.
     - ``"per_element"``: element k sits at its index times :math:`d_k`, as P3 Sec. II writes (and as
       putting :math:`d_k` into the printed steering vector gives), from K draws; the error grows
       with the distance from the phase reference and large errors can swap neighbours.
@@ -78,7 +59,6 @@ def impaired_positions(
         reference: Phase reference, see
             :func:`~isaclib.signal.arrays.element_positions`. A centred cumulative array has
             the mean of its positions at zero.
-        spacing: Mean spacing [wavelengths].
         generator: Source of randomness.
 
     Returns:
@@ -89,7 +69,7 @@ def impaired_positions(
     """
     check_nonnegative("std", std)
     check_one_of("model", model, get_args(ImpairmentModel))
-    nominal = element_positions(num_antennas, spacing=spacing, reference=reference)
+    nominal = element_positions(num_antennas, reference=reference)
     if model == "per_element":
         errors = torch.randn(num_antennas, generator=generator, dtype=torch.float64)
         return nominal + std * errors * element_index(num_antennas, reference)
@@ -101,24 +81,16 @@ def impaired_positions(
 
 
 def spacing_positions(spacing: torch.Tensor) -> torch.Tensor:
-    r"""Element positions :math:`(k - (K-1)/2)\,d_k`, P3 Sec. V-A.
+    r"""Element positions :math:`(k - (K-1)/2)\,d_k`, P3 Sec. V-A, differentiable [wavelengths].
 
     Args:
         spacing: ``[antennas]``, real. Spacings d [wavelengths].
-
-    Returns:
-        ``[antennas]``, of the same dtype, differentiable. Positions [wavelengths].
     """
     return element_index(len(spacing)).to(spacing) * spacing
 
 
 def draw_spacings(
-    num_antennas: int,
-    std: float,
-    *,
-    ordered: bool = True,
-    spacing: float = HALF_WAVELENGTH,
-    generator: torch.Generator | None = None,
+    num_antennas: int, std: float, *, ordered: bool = True, generator: torch.Generator | None = None
 ) -> torch.Tensor:
     r"""Draw spacings :math:`d_k \sim \mathcal{N}(\lambda/2, \sigma_\lambda^2)`.
 
@@ -127,7 +99,6 @@ def draw_spacings(
         std: Standard deviation :math:`\sigma_\lambda` [wavelengths], such as ``1 / 25``.
         ordered: Whether to sort the draws by how far out their elements are, which keeps the
             elements in order; otherwise as printed, with a warning where elements change places.
-        spacing: Mean spacing [wavelengths].
         generator: Source of randomness.
 
     Returns:
@@ -138,8 +109,8 @@ def draw_spacings(
     """
     outwards = torch.argsort(element_index(num_antennas).abs(), stable=True)
     check_nonnegative("std", std)
-    check_positive("spacing", spacing)
-    drawn = spacing + std * torch.randn(num_antennas, generator=generator, dtype=torch.float64)
+    errors = torch.randn(num_antennas, generator=generator, dtype=torch.float64)
+    drawn = HALF_WAVELENGTH + std * errors
     if ordered:
         found = torch.empty_like(drawn)
         found[outwards] = drawn.sort().values
@@ -207,13 +178,10 @@ def _array_file(path: Path) -> dict[str, Any]:
 
 
 def warn_of_disorder(positions: torch.Tensor) -> None:
-    """Warn where the elements of an array are not in order.
+    """Warn where the elements of an array at the positions ``[antennas]`` are not in order.
 
     Steering vectors of such an array are well defined, but two elements that have nearly met make
     least-squares beams that cancel most of their own power.
-
-    Args:
-        positions: ``[antennas]``, real. Element positions [wavelengths].
     """
     steps = positions.detach().diff()
     swapped = (steps <= 0).nonzero().flatten().tolist()

@@ -15,11 +15,7 @@ from isaclib.channels.narrowband import RadarChannel
 from isaclib.channels.ofdm import OfdmRadarChannel
 from isaclib.limits.angle import OptimalReceiver, rmse_limit
 from isaclib.limits.angle_delay import OptimalMapReceiver
-from isaclib.metrics import (
-    DetectionProbability,
-    Estimate,
-    RootMeanSquare,
-)
+from isaclib.metrics import DetectionProbability, Estimate, RootMeanSquare
 from isaclib.receivers.angle_delay.reference import position
 from isaclib.receivers.ratio_test import Threshold
 from isaclib.signal.ofdm import DelayBasis
@@ -45,14 +41,7 @@ class Limit:
     threshold: Threshold
 
     def rmse_limit(self, p_d: float) -> Estimate:
-        """Smallest RMSE of a receiver that detects a given share of the targets.
-
-        Args:
-            p_d: Its detection probability, in (0, 1].
-
-        Returns:
-            The limit, see :func:`isaclib.limits.angle.rmse_limit`.
-        """
+        """Smallest RMSE of a receiver with the detection probability ``p_d``, in (0, 1]."""
         return rmse_limit(self.variance, p_d)
 
 
@@ -92,8 +81,7 @@ def measure_limit(
 
     def sent(generator: torch.Generator) -> torch.Tensor:
         shape = (measurement.block,)
-        messages = torch.randint(len(symbols), shape, generator=generator, device=device)
-        return symbols[messages]
+        return symbols[torch.randint(len(symbols), shape, generator=generator, device=device)]
 
     def absent(generator: torch.Generator) -> torch.Tensor:
         noise = radar.draw(measurement.block, generator, present=False).noise

@@ -7,7 +7,7 @@ by the same code on the same samples.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -70,32 +70,16 @@ class Transceiver(Protocol):
 
 
 class FixedSymbols:
-    """The part of a transceiver whose communication link is not learned, P1 Sec. IV-B.
-
-    Attributes:
-        symbols: ``[order]``, complex64. Constellation.
-    """
+    """The part of a transceiver whose communication link is not learned, P1 Sec. IV-B."""
 
     symbols: torch.Tensor
 
     def constellation(self) -> torch.Tensor:
-        """Symbols of all messages.
-
-        Returns:
-            ``[order]``, complex64.
-        """
+        """Symbols of all messages: ``[order]``, complex64."""
         return self.symbols
 
     def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Maximum-likelihood messages, P1 Eq. (11), P2 and P3 Sec. III-C.
-
-        Args:
-            received: ``[...]``, complex64. Received samples.
-            csi: ``[...]``, complex64. Channel state information.
-
-        Returns:
-            ``[...]``, int64.
-        """
+        """Maximum-likelihood messages, P1 Eq. (11), P2 and P3 Sec. III-C: ``[...]``, int64."""
         return maximum_likelihood(received, csi, self.symbols)
 
 
@@ -120,22 +104,11 @@ class Baseline(FixedSymbols):
     grid_size: int = 201
 
     def beam(self) -> torch.Tensor:
-        """Beamformer.
-
-        Returns:
-            ``[antennas]``, complex64.
-        """
+        """Beamformer: ``[antennas]``, complex64."""
         return self.beamformer
 
     def sense(self, echo: torch.Tensor) -> Sensed:
-        """MAPRT statistic and angle estimate, P1 Eq. (18).
-
-        Args:
-            echo: ``[batch, antennas]``, complex64. Received echo.
-
-        Returns:
-            Statistic and angle; the test claims no uncertainty.
-        """
+        """MAPRT statistic and angle estimate, P1 Eq. (18); the test claims no uncertainty."""
         statistic, angle = maprt(echo, self.positions, self.sector, grid_size=self.grid_size)
         return Sensed(statistic, angle, torch.full_like(angle, math.nan))
 
@@ -160,7 +133,6 @@ class Measurement:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_probability("p_fa", self.p_fa)
         check_positive_int("block", self.block)
         check_positive_int("samples", self.samples)
@@ -172,14 +144,7 @@ class Measurement:
             )
 
     def blocks(self, stream: str) -> Iterator[torch.Generator]:
-        """Generators of all blocks of a stream.
-
-        Args:
-            stream: What the samples are for.
-
-        Yields:
-            One generator a block.
-        """
+        """Generators of all blocks of a stream, one each."""
         for step in range(self.samples // self.block):
             yield step_generator(self.seed, f"test/{stream}", step, self.device)
 
@@ -212,20 +177,12 @@ class Performance:
 def symbol_error_rate(
     transceiver: Transceiver, channel: CommunicationChannel, measurement: Measurement
 ) -> Estimate:
-    """Symbol error rate of a transceiver.
-
-    Args:
-        transceiver: What to measure.
-        channel: Communication channel.
-        measurement: Sample count, seed and device.
-
-    Returns:
-        The estimate.
-    """
-    metric = SymbolErrorRate().to(measurement.device)
+    """Measure the symbol error rate of a transceiver."""
+    device, shape = measurement.device, (measurement.block,)
+    metric = SymbolErrorRate().to(device)
     symbols, beam = transceiver.constellation(), transceiver.beam()
     for generator in measurement.blocks("communication"):
-        messages = _messages(len(symbols), measurement.block, generator)
+        messages = torch.randint(len(symbols), shape, generator=generator, device=device)
         realization = channel.draw(measurement.block, generator)
         received, csi = channel(beam, symbols[messages], realization)
         metric.update(transceiver.decide(received, csi), messages)
@@ -256,9 +213,6 @@ def set_threshold(
     Args:
         noise_only: Statistics of a block of noise, ``[block]``, from the block's generator.
         measurement: Sample count, false-alarm probability, seed and device.
-
-    Returns:
-        Threshold and false-alarm probability.
     """
     statistics = torch.cat([noise_only(g) for g in measurement.blocks("threshold")])
     level = threshold(statistics, measurement.p_fa)
@@ -273,37 +227,13 @@ def set_threshold(
 def operating_point(
     transceiver: Transceiver, channel: RadarChannel, measurement: Measurement
 ) -> OperatingPoint:
-    """Set the threshold of a sensing receiver, and check it.
-
-    Args:
-        transceiver: Whose sensing receiver.
-        channel: Radar channel.
-        measurement: Sample count, false-alarm probability, seed and device.
-
-    Returns:
-        Threshold and false-alarm probability.
-    """
+    """Set the threshold of a sensing receiver for a radar channel, and check it."""
 
     def noise_only(generator: torch.Generator) -> torch.Tensor:
         noise = channel.draw(measurement.block, generator, present=False).noise
         return transceiver.sense(noise).statistic
 
     return set_threshold(noise_only, measurement)
-
-
-@dataclass
-class _SensingMetrics:
-    """Metrics of one sensing measurement, on its device."""
-
-    p_d: DetectionProbability = field(default_factory=DetectionProbability)
-    rmse: AngleRMSE = field(default_factory=AngleRMSE)
-    sigma: RootMeanSquare = field(default_factory=RootMeanSquare)
-    sigma_mean: Mean = field(default_factory=Mean)
-
-    def to(self, device: str) -> "_SensingMetrics":
-        for metric in (self.p_d, self.rmse, self.sigma, self.sigma_mean):
-            metric.to(device)
-        return self
 
 
 @torch.no_grad()
@@ -330,28 +260,25 @@ def measure(
         All metrics with their confidence intervals.
     """
     operating = operating or operating_point(transceiver, radar, measurement)
-    metrics = _SensingMetrics().to(measurement.device)
+    device, shape = measurement.device, (measurement.block,)
+    p_d, rmse = DetectionProbability().to(device), AngleRMSE().to(device)
+    sigma, sigma_mean = RootMeanSquare().to(device), Mean().to(device)
     symbols, beam = transceiver.constellation(), transceiver.beam()
     for generator in measurement.blocks("present"):
-        messages = _messages(len(symbols), measurement.block, generator)
+        messages = torch.randint(len(symbols), shape, generator=generator, device=device)
         realization = radar.draw(measurement.block, generator, present=True)
         sensed = transceiver.sense(radar(beam, symbols[messages], realization))
         declared = sensed.statistic > operating.threshold.value
-        metrics.p_d.update(declared, realization.present)
-        metrics.rmse.update(sensed.angle, realization.theta, declared, realization.present)
-        metrics.sigma.update(sensed.sigma[declared])
-        metrics.sigma_mean.update(sensed.sigma[declared])
+        p_d.update(declared, realization.present)
+        rmse.update(sensed.angle, realization.theta, declared, realization.present)
+        sigma.update(sensed.sigma[declared])
+        sigma_mean.update(sensed.sigma[declared])
     return Performance(
         ser=symbol_error_rate(transceiver, communication, measurement),
-        p_d=metrics.p_d.estimate(),
+        p_d=p_d.estimate(),
         p_fa=operating.p_fa,
-        rmse=metrics.rmse.estimate(),
-        sigma=metrics.sigma.estimate(),
-        sigma_mean=metrics.sigma_mean.estimate(),
+        rmse=rmse.estimate(),
+        sigma=sigma.estimate(),
+        sigma_mean=sigma_mean.estimate(),
         threshold=operating.threshold,
     )
-
-
-def _messages(order: int, count: int, generator: torch.Generator) -> torch.Tensor:
-    """Equally likely messages: ``[count]``, int64."""
-    return torch.randint(order, (count,), generator=generator, device=generator.device)

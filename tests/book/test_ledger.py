@@ -4,8 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from ledger import LETTERS, evaluated
+
 from isaclib.experiments.claims import claims
-from isaclib.experiments.ledger import LETTERS, evaluated
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = ROOT / "chapters"

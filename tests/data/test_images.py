@@ -18,7 +18,6 @@ from isaclib.data.images import (
     data_directory,
     is_animal,
     load_cifar10,
-    load_images,
     read_cifar10,
     synthetic_images,
 )
@@ -150,7 +149,7 @@ def test_cifar10_is_found_in_the_folder_of_data_sets(tmp_path, monkeypatch, smal
     small_cifar.write(tmp_path / FOLDER)
     monkeypatch.setenv("ISACLIB_DATA", str(tmp_path))
     assert len(load_cifar10().train) == 5 * RECORDS
-    assert load_images().origin.kind == "unidentified"
+    assert load_cifar10().origin.kind == "unidentified"
 
 
 def test_where_there_is_no_cifar10_that_is_an_error_that_says_how_to_get_it(tmp_path):
@@ -161,17 +160,10 @@ def test_where_there_is_no_cifar10_that_is_an_error_that_says_how_to_get_it(tmp_
         load_cifar10(tmp_path)
 
 
-def test_where_there_is_no_cifar10_images_are_synthetic_and_say_so(tmp_path):
-    data = load_images(tmp_path)
+def test_synthetic_images_say_that_they_are():
+    data = synthetic_images(10, 10)
     assert data.origin.kind == "synthetic"
     assert data.origin.notes() == {"images": "synthetic textured shapes, not CIFAR-10"}
-
-
-def test_a_damaged_copy_is_no_reason_to_fall_back(tmp_path, small):
-    folder = small_cifar.write(tmp_path / FOLDER)
-    (folder / FILES[0]).write_bytes(b"")
-    with pytest.raises(DataError, match=r"data_batch_1.bin: must hold"):
-        load_images(tmp_path)
 
 
 # Synthetic images

@@ -10,14 +10,27 @@ import torch
 from typer.testing import CliRunner
 
 from isaclib.cli import app
-from isaclib.experiments.convert.documents import OLD
+from isaclib.experiments import registry
+from isaclib.experiments.convert import limits, p4
+from isaclib.experiments.convert.documents import OLD, Curve
 from isaclib.experiments.engine.results import ResultError, content_hash, load_result, result_path
 from isaclib.experiments.engine.tasks import key_of
 from isaclib.experiments.p3.config import SENSING_PRESETS
-from isaclib.experiments.p3.figures import FIG3, course
+from isaclib.experiments.p3.figures import FIG3, checkpoints
 
 CONFIG = SENSING_PRESETS["smoke"]
 MARKS = {"SL": [1, 2, 7, 12], "UL": [2, 7, 11, 12], "SL+UL": [1, 2, 7, 12], "UL+SL": [2, 7, 11, 12]}
+
+
+GRADIENTS = {
+    "measured": "gradients",
+    "sensing_weight": 16 / 17,
+    "task": "reconstruction",
+    "other": "sensing",
+}
+GRADIENT_OF_LABEL = {"measured": "gradients", "task": "label"}
+LINEAR = {"measured": "principal components"}
+TEN = {"tasks": "three", "choice": "ten classes"}
 
 
 def quantity(name, values, measured=True):
@@ -107,7 +120,7 @@ def test_names_become_coordinates_and_numbers_stay(tmp_path):
             assert all(isinstance(mark, int) for mark in rows.at("iteration"))
     for order, marks in MARKS.items():
         stored = result.tensors(system=order, array=0)
-        training = course(CONFIG, order, 0, 0)[12].training
+        training = checkpoints(CONFIG, order, 0, 0)[12].training
         before_it = training.start.mark if training.start else 0
         assert stored["marks"].tolist() == list(training.marks)
         own = [marks.index(before_it + mark) for mark in training.marks]
@@ -156,11 +169,66 @@ def test_what_cannot_be_converted_stays(tmp_path, spoil, message):
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
-def test_a_converted_result_or_one_that_was_never_series_is_refused(tmp_path):
+def test_a_converted_result_or_one_that_is_not_there_is_refused(tmp_path):
     an_old_document(tmp_path)
     convert(tmp_path, "p3-fig3")
     assert "schema must be 1, got 2" in convert(tmp_path, "p3-fig3").stderr
     assert "figure must be one of" in convert(tmp_path, "p3-fig9").stderr
-    assert "is rows now, got 'p3-limits'" in convert(tmp_path, "p3-limits").stderr
     shutil.rmtree(tmp_path / "p3")
     assert "cannot be read" in convert(tmp_path, "p3-fig3").stderr
+
+
+def test_limits_take_their_systems_from_the_result_that_was_used():
+    """Their old files named its commit, and called every parameter alike."""
+    results = Path(__file__).parents[2] / "results"
+    systems = load_result("p3-fig5", results)
+    used = f"commit {systems.provenance.commit}"
+
+    def document(used):
+        columns = [{"name": name} for name in ("parameter", "p_md")]
+        series, source = [{"name": "known/0", "quantities": columns}], {"notes": {}}
+        source["notes"]["systems of p3-fig5"] = used
+        found = {"figure": "p3-limits", "config": {"draws": 3}}
+        return {**found, "series": series, "provenance": source}
+
+    found = limits.prepared(document(used), results)
+    assert found["config"] == {"draws": 3, "systems": systems.config}
+    assert [column["name"] for column in found["series"][0]["quantities"]] == ["eta", "p_md"]
+    assert found["provenance"]["notes"]["systems of p3-fig5"] == used
+    with pytest.raises(ValueError, match="p3-fig5 must be that of commit dead, got that of"):
+        limits.prepared(document("commit dead"), results)
+
+
+@pytest.mark.parametrize(
+    ("figure", "name", "at"),
+    [
+        ("p4-fig4", "awgn/early", {"epochs": 1, "repetition": 0}),
+        ("p4-fig4", "repetitions/awgn", {"epochs": 2, "sensing_weight": 0.5}),
+        ("p4-fig4", "afterwards/awgn", {"measured": "afterwards"}),
+        ("p4-fig4", "gradients/awgn/weight=0.941|reconstruction~sensing", GRADIENTS),
+        ("p4-fig5", "size/awgn", {"epochs": 2, "varied": "size"}),
+        ("p4-fig5", "confusion/awgn/ranges=3", {"measured": "confusion", "ranges": 3}),
+        ("p4-fig5", "linear/size/awgn", {**LINEAR, "communication_snr_db": 3.0}),
+        ("p4-fig6", "repetitions/awgn/early", {"epochs": 1, "snr_db": 3.0}),
+        ("p4-choices", "longer, three tasks/awgn", {"tasks": "three", "choice": "longer"}),
+        ("p4-choices", "confusion/awgn", {"measured": "confusion", **TEN}),
+        ("p4-choices", "gradients/ten classes/awgn|label", {**GRADIENT_OF_LABEL, **TEN}),
+    ],
+)
+def test_names_of_p4_were_coordinates(figure, name, at):
+    config = registry.figure(figure).presets["smoke"]
+    expected = {"measured": "performance", "fading": "awgn", **at}
+    assert p4.coordinates(figure, name, config) == expected
+
+
+def test_series_of_gradients_are_one_of_each_task_and_pair():
+    columns = {
+        "epochs": quantity("epochs", [1.0], measured=False),
+        "reconstruction~sensing": quantity("reconstruction~sensing", [0.5]),
+        "norm/sensing": quantity("norm/sensing", [2.0]),
+    }
+    pair, norm = p4.split(Curve("gradients/awgn/snr=3", columns))
+    assert (pair.name, norm.name) == tuple(
+        f"gradients/awgn/snr=3|{tasks}" for tasks in ("reconstruction~sensing", "sensing")
+    )
+    assert (list(pair.columns), list(norm.columns)) == (["epochs", "cosine"], ["epochs", "norm"])

@@ -28,7 +28,7 @@ from training_run import (
 
 from isaclib._progress import listening
 from isaclib.learning.training import CHECKPOINT, LOG_EVERY, STRIDE, Schedule, train
-from isaclib.systems.autoencoder.training import AutoencoderTraining, Objective
+from isaclib.systems.autoencoder.training import AutoencoderTraining
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -194,8 +194,7 @@ def test_a_damaged_checkpoint_is_said_to_be_and_not_gone_on_from(tmp_path, capsy
 
 def steps(folder, count, block, stage="angle", model=None):
     model = model or a_model()
-    objective = Objective(stage, PLAN.radar_weight, PLAN.batch)
-    module = AutoencoderTraining(model, RADAR, COMMUNICATION, objective, seed=SEED)
+    module = AutoencoderTraining(model, RADAR, COMMUNICATION, PLAN, stage=stage, seed=SEED)
     train(module, Schedule(count, block), folder)
     return model.state_dict()
 
@@ -206,8 +205,7 @@ def interrupted(folder, count, block, stop=math.inf):
     class Stop(Exception):
         pass
 
-    objective = Objective("angle", PLAN.radar_weight, PLAN.batch)
-    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, objective, seed=SEED)
+    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, PLAN, stage="angle", seed=SEED)
     step, taken = module.step_loss, []
 
     def stopping(index):
@@ -325,15 +323,6 @@ def test_a_sweep_hears_how_far_the_training_got(tmp_path):
     assert heard == pytest.approx([0.4, 0.8, 1])
 
 
-def test_progress_is_shown_block_by_block_where_it_is_asked_for(tmp_path, capfd):
-    objective = Objective("angle", PLAN.radar_weight, PLAN.batch)
-    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, objective, seed=SEED)
-    train(module, Schedule(4, 2, progress=True), tmp_path)
-    shown = "".join(capfd.readouterr())
-    assert "Block 2" in shown
-    assert "-2" not in shown
-
-
 # The golden log
 
 
@@ -361,9 +350,7 @@ def test_schedules_are_checked(name, value):
 
 
 def test_an_unknown_device_is_refused_before_anything_is_written(tmp_path):
-    module = AutoencoderTraining(
-        a_model(), RADAR, COMMUNICATION, Objective("angle", 0.5, 10), seed=0
-    )
+    module = AutoencoderTraining(a_model(), RADAR, COMMUNICATION, PLAN, stage="angle", seed=0)
     with pytest.raises(ValueError, match="device must be one of 'cpu', 'cuda', got 'tpu'"):
         train(module, Schedule(2), tmp_path / "run", device="tpu")
     assert not (tmp_path / "run").exists()

@@ -190,7 +190,7 @@ def test_the_posterior_mean_beats_other_estimates_and_its_variance_is_its_error(
     apart = error - found.variance
     assert abs(float(apart.mean())) < SIGMAS * float(apart.std()) / 200
     _, peak = maprt(echo, POSITIONS, SECTOR, grid_size=401)
-    grid = SECTOR.grid(101, torch.float32)
+    grid = SECTOR.grid(101).float()
     magnitude = (echo @ steering_vector(grid, POSITIONS).mH).abs()
     soft = torch.softmax(magnitude, dim=-1) @ grid
     for other in (peak, soft):

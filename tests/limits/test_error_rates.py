@@ -13,14 +13,13 @@ from isaclib.limits.error_rates import (
     SectorPattern,
     known_place_level,
     missed,
-    psk_error,
     qam_error,
 )
 from isaclib.metrics import wilson
 from isaclib.receivers.ratio_test import maprt
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.beamforming import least_squares_beam
-from isaclib.signal.modulation import maximum_likelihood, psk, qam
+from isaclib.signal.modulation import maximum_likelihood, qam
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.spacings import impaired_positions
 
@@ -62,34 +61,11 @@ def test_qam_is_the_fading_mean_of_the_error_rate_in_white_noise(order, snr):
     assert found == pytest.approx(faded(error, snr), rel=1e-6)
 
 
-@pytest.mark.parametrize("snr", SNRS)
-@pytest.mark.parametrize("order", [2, 4, 8])
-def test_psk_is_the_fading_mean_of_craigs_form(order, snr):
-    g = math.sin(math.pi / order) ** 2
-
-    def integrand(phi):
-        return 1 / (1 + g * snr / math.sin(phi) ** 2) / math.pi
-
-    expected = quad(integrand, 0, math.pi * (order - 1) / order)[0]
-    found = float(psk_error(torch.tensor(snr, dtype=torch.float64), order))
-    assert found == pytest.approx(expected, rel=1e-7)
-    if order == 2:
-        assert found == pytest.approx(
-            faded(lambda x: gaussian_tail(math.sqrt(2 * x)), snr), rel=1e-6
-        )
-
-
-def test_four_points_are_both():
-    snr = torch.tensor(SNRS, dtype=torch.float64)
-    torch.testing.assert_close(qam_error(snr, 4), psk_error(snr, 4), rtol=1e-9, atol=0)
-
-
 @pytest.mark.parametrize(
     ("constellation", "error"),
     [
         (qam(4), qam_error),
         (qam(16), lambda x: qam_error(x, 16)),
-        (psk(8), lambda x: psk_error(x, 8)),
     ],
 )
 def test_the_sector_mean_is_what_a_receiver_measures(constellation, error):
@@ -175,8 +151,6 @@ def test_wrong_arguments_are_named():
     for order in (2, 8, 5, 2.0):
         with pytest.raises(ValueError, match=f"order must be an even power of two .*, got {order}"):
             qam_error(torch.ones(()), order)
-    with pytest.raises(ValueError, match="order must be an integer of at least 2, got 1"):
-        psk_error(torch.ones(()), 1)
     with pytest.raises(ValueError, match="p_fa must be"):
         known_place_level(1.0)
     with pytest.raises(ValueError, match=r"beam must have shape \[..., 8\], got \(7,\)"):

@@ -12,8 +12,8 @@ import pytest
 from drawn_data import drawn_data
 
 from isaclib.experiments.claims import report
+from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.registry import figures
-from isaclib.experiments.stored import load_result
 
 mpl.use("Agg")
 

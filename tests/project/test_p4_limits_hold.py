@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-from isaclib.experiments.p4.assembly import EARLY
-from isaclib.experiments.p4.tasks import point_from
-from isaclib.experiments.series.results import load_result
+from isaclib.experiments.engine.results import load_result
+from isaclib.experiments.registry import figure as spec_of
 from isaclib.limits.codes import coherent_accuracy_limit, sensing_accuracy_limit
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -17,42 +16,37 @@ FIGURES = ("p4-fig4", "p4-fig5", "p4-fig6", "p4-choices")
 FAMILY_ERROR = 0.05
 STORED = {figure: load_result(figure, RESULTS) for figure in FIGURES}
 
+FREE = {"measured", "fading", "epochs", "repetition", "sensing_weight", "varied", "tasks", "choice"}
+"""Coordinates that say nothing of the sensing channel, the size and the receiver."""
+CHOICES = {
+    **dict.fromkeys(("default", "longer", "plain loss", "layers", "ten classes"), ()),
+    "known": ("known",),
+    "same way": ("ways",),
+    "ranges": ("ranges",),
+    "range step": ("ranges", "range_step_db"),
+}
+"""What each choice changes of them."""
 
-def points_of(result, series):
-    """The system and its channels at each point of a stored curve, from the stored configuration.
 
-    A curve that this does not know is an error: it has to be compared with a limit as well.
+def system_of(result, index):
+    """The system and its channels in a stored row, from the stored configuration.
+
+    A row that this does not know is an error: it has to be compared with a limit as well.
     """
-    config, curve = result.config, series.name.removesuffix(EARLY)
-    name, fading = curve.rsplit("/", 1) if "/" in curve else ("", curve)
-    default = replace(point_from(config["point"]), fading=fading)
-    if result.figure == "p4-fig5":
-        kind = {"size": int, "ranges": int}.get(name, float)
-        return [replace(default, **{name: kind(value)}) for value in series[name].values]
-    if result.figure == "p4-fig6" and not name:
-        return [replace(default, sensing_snr_db=value) for value in series["snr_db"].values]
-    step = {"ranges": config.get("step_ranges")}
-    # What a curve changes of the channel, the size and the receiver; weights and layers are free.
-    changes = {
-        "p4-fig4": {"": {}, "afterwards": {}, "repetitions": {}},
-        "p4-fig6": {"repetitions": {}},
-        "p4-choices": {
-            "range step": step,
-            "other range step": {**step, "range_step_db": config.get("other_step_db")},
-            "same way back": {"ways": "reciprocal"},
-            "known, two tasks": {"known": True},
-            "known, three tasks": {"known": True},
-            "two tasks": {},
-            "three tasks": {},
-            "ten classes": {},
-            "plain loss, two tasks": {},
-            "plain loss, three tasks": {},
-            "other layers": {},
-            "longer, two tasks": {},
-            "longer, three tasks": {},
-        },
-    }
-    return [replace(default, **changes[result.figure][name])] * len(series)
+    config, coordinates = spec_of(result.figure).config(result), result.rows.coordinates
+    at = {name: column[index] for name, column in coordinates.items() if column[index] is not None}
+    changes = {name: at[name] for name in at.keys() - FREE}
+    if "snr_db" in changes:
+        changes = {"sensing_snr_db": changes["snr_db"]}
+    if "choice" in at:
+        others = {
+            "known": True,
+            "ways": "reciprocal",
+            "ranges": config.step_ranges,
+            "range_step_db": config.other_step_db,
+        }
+        changes |= {name: others[name] for name in CHOICES[at["choice"]]}
+    return replace(config.point, fading=at["fading"], **changes)
 
 
 @cache
@@ -63,6 +57,11 @@ def limit_of(channel, size, known):
     return sensing_accuracy_limit(channel, size, code_known=True)
 
 
+def sensed(result):
+    """Rows that have a sensing accuracy."""
+    return [i for i, n in enumerate(result.rows["sensing"].count) if n is not None]
+
+
 def compared(results):
     """For every stored accuracy its place, and how probable so many hits or more are at the limit.
 
@@ -71,19 +70,19 @@ def compared(results):
     """
     found = {}
     for result in results.values():
-        for series in result.series:
-            if "sensing" not in series.quantities:
-                continue
-            sensing, points = series["sensing"], points_of(result, series)
-            for i, point in enumerate(points):
-                count = sensing.count[i]
-                hits = sensing.values[i] * count
-                assert hits == pytest.approx(round(hits), abs=1e-6)
-                limit = limit_of(point.link().sensing, point.size, point.known)
-                place = result.figure, series.name, i
-                found[place] = float(binom.sf(round(hits) - 1, count, limit))
-            assert len(points) == len(sensing.values)
+        sensing = result.rows["sensing"]
+        for index in sensed(result):
+            count = sensing.count[index]
+            hits = sensing.values[index] * count
+            assert hits == pytest.approx(round(hits), abs=1e-6)
+            limit = limit_at(result, index)
+            found[result.figure, index] = float(binom.sf(round(hits) - 1, count, limit))
     return found
+
+
+def limit_at(result, index):
+    system = system_of(result, index)
+    return limit_of(system.link().sensing, system.size, system.known)
 
 
 def violations(results):
@@ -92,34 +91,39 @@ def violations(results):
     return [place for place, p in found.items() if p < FAMILY_ERROR / len(found)]
 
 
-def with_accuracy(figure, name, index, accuracy):
+def with_accuracy(figure, index, accuracy):
     """The stored results with another accuracy at one place, as a share of its images."""
     result = STORED[figure]
-    sensing = result[name]["sensing"]
+    sensing = result.rows["sensing"]
     values = list(sensing.values)
     values[index] = round(accuracy * sensing.count[index]) / sensing.count[index]
-    changed = {**result[name].quantities, "sensing": replace(sensing, values=values)}
-    series = [replace(s, quantities=changed) if s.name == name else s for s in result.series]
-    return {**STORED, figure: replace(result, series=series)}
+    other = replace(sensing, values=values, low=None, high=None)
+    rows = replace(result.rows, quantities={**result.rows.quantities, "sensing": other})
+    return {**STORED, figure: replace(result, rows=rows)}
 
 
-def limit_at(figure, name, index):
-    result = STORED[figure]
-    point = points_of(result, result[name])[index]
-    return limit_of(point.link().sensing, point.size, point.known)
+def place_of(figure, **at):
+    """The only row with these coordinates among those with an accuracy."""
+    rows = STORED[figure].rows
+    (index,) = (i for i in sensed(STORED[figure]) if all(rows.at(k)[i] == v for k, v in at.items()))
+    return figure, index
+
+
+def choice(tasks, name, fading, epochs):
+    return place_of("p4-choices", tasks=tasks, choice=name, fading=fading, epochs=epochs)
 
 
 PLACES = [
-    ("p4-fig4", "rayleigh", 6),
-    ("p4-fig4", "afterwards/awgn", 0),
-    ("p4-fig5", "sensing_snr_db/awgn/early", 1),
-    ("p4-fig5", "size/rayleigh", 0),
-    ("p4-fig5", "ranges/awgn", 4),
-    ("p4-fig6", "repetitions/rayleigh", 1),
-    ("p4-fig6", "awgn/early", 0),
-    ("p4-choices", "known, two tasks/rayleigh", 1),
-    ("p4-choices", "same way back/rayleigh", 0),
-    ("p4-choices", "other range step/awgn", 1),
+    place_of("p4-fig4", fading="rayleigh", sensing_weight=1, epochs=12),
+    place_of("p4-fig4", measured="afterwards", fading="awgn", sensing_weight=0),
+    place_of("p4-fig5", varied="sensing_snr_db", fading="awgn", sensing_snr_db=-5, epochs=6),
+    place_of("p4-fig5", varied="size", fading="rayleigh", size=2, epochs=12),
+    place_of("p4-fig5", varied="ranges", fading="awgn", ranges=6, epochs=12),
+    place_of("p4-fig6", fading="rayleigh", repetition=1, epochs=12),
+    place_of("p4-fig6", fading="awgn", snr_db=-9, epochs=6),
+    choice("two", "known", "rayleigh", 12),
+    choice("two", "same way", "rayleigh", 6),
+    choice("two", "range step", "awgn", 12),
 ]
 
 
@@ -128,18 +132,14 @@ def test_no_stored_accuracy_is_above_the_limit():
 
 
 def test_every_stored_accuracy_is_compared():
-    stored = [
-        len(series["sensing"].values)
-        for result in STORED.values()
-        for series in result.series
-        if "sensing" in series.quantities
-    ]
-    assert len(compared(STORED)) == sum(stored) > 200
+    stored = [len(sensed(result)) for result in STORED.values()]
+    assert len(compared(STORED)) == sum(stored) > 170
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_an_accuracy_above_the_limit_is_caught(place):
-    limit, count = limit_at(*place), 10_000
+    figure, index = place
+    limit, count = limit_at(STORED[figure], index), 10_000
     deviation = (limit * (1 - limit) / count) ** 0.5
     assert violations(with_accuracy(*place, limit + 5 * deviation)) == [place]
     # So much is to be expected of some of so many systems at the limit.
@@ -149,9 +149,10 @@ def test_an_accuracy_above_the_limit_is_caught(place):
 def test_what_a_receiver_is_told_counts():
     """An accuracy between both limits is too high for a receiver that does not know the gain."""
     accuracy = 0.88
-    for name in ("known, two tasks/rayleigh", "known, three tasks/rayleigh"):
-        assert violations(with_accuracy("p4-choices", name, 1, accuracy)) == []
-    place = "p4-choices", "two tasks/rayleigh", 1
+    for tasks in ("two", "three"):
+        place = choice(tasks, "known", "rayleigh", 12)
+        assert violations(with_accuracy(*place, accuracy)) == []
+    place = choice("two", "default", "rayleigh", 12)
     assert violations(with_accuracy(*place, accuracy)) == [place]
 
 
@@ -171,8 +172,10 @@ def test_the_limits_are_those_of_the_stored_configuration(figure, change):
     assert {place[0] for place in caught} == {figure}
 
 
-def test_a_curve_without_a_known_channel_is_an_error():
+def test_a_row_without_a_known_channel_is_an_error():
     result = STORED["p4-choices"]
-    unknown = replace(result["other layers/awgn"], name="other noise/awgn")
+    _, index = choice("two", "layers", "awgn", 12)
+    column = ["other noise"] * len(result.rows)
+    rows = replace(result.rows, coordinates={**result.rows.coordinates, "choice": column})
     with pytest.raises(KeyError, match="other noise"):
-        points_of(result, unknown)
+        system_of(replace(result, rows=rows), index)

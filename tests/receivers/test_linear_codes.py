@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from isaclib.channels.codes import CodeChannel
 from isaclib.data.images import ImageSet, synthetic_images
-from isaclib.receivers.linear_codes import linear_code, principal_components, shared_power
+from isaclib.receivers.linear_codes import principal_components, shared_power
 from isaclib.signal.noise import db_to_linear, step_generator
 
 DATA = synthetic_images(600, 300).train
@@ -17,7 +17,7 @@ SIZE, SNR_DB = 10, 3.0
 
 @pytest.fixture(scope="module")
 def code():
-    return linear_code(DATA, SIZE, SNR_DB)
+    return principal_components(DATA, SIZE).code(SIZE, SNR_DB)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_equal_variances_get_equal_power():
 )
 def test_sizes_are_checked(size, match):
     with pytest.raises(ValueError, match=match):
-        linear_code(DATA, size, SNR_DB)
+        principal_components(DATA, size or 2).code(size, SNR_DB)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.5, 600])

@@ -282,9 +282,9 @@ def test_the_shape_of_the_samples_does_not_matter():
 @pytest.mark.parametrize("value", [0, 1, -0.1, 1.5, math.nan])
 def test_probabilities_must_be_inside_the_unit_interval(value):
     values = torch.arange(10).double()
-    with pytest.raises(ValueError, match=rf"p_fa must lie in \(0, 1\), got {value}"):
+    with pytest.raises(ValueError, match=rf"p_fa must be a probability in \(0, 1\), got {value}"):
         threshold(values, value)
-    with pytest.raises(ValueError, match=rf"confidence must lie in \(0, 1\), got {value}"):
+    with pytest.raises(ValueError, match=rf"confidence must be a .* in \(0, 1\), got {value}"):
         threshold(values, 0.5, confidence=value)
 
 

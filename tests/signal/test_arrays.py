@@ -166,8 +166,8 @@ def test_a_centred_cumulative_array_is_the_first_one_moved_to_zero_mean():
 @pytest.mark.parametrize("reference", ["first", "center"])
 def test_without_errors_the_array_is_the_nominal_one(model, reference):
     for count in (1, 2, 16):
-        found = impaired_positions(count, 0.0, model=model, reference=reference, spacing=0.6)
-        nominal = element_positions(count, spacing=0.6, reference=reference)
+        found = impaired_positions(count, 0.0, model=model, reference=reference)
+        nominal = element_positions(count, reference=reference)
         torch.testing.assert_close(found, nominal)
 
 

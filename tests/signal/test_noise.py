@@ -88,7 +88,7 @@ def test_first_samples_of_successive_steps_are_standard_normal():
 @pytest.mark.parametrize("name", ["seed", "step"])
 def test_seed_and_step_must_be_counts(name, value):
     arguments = {"seed": 0, "step": 0, name: value}
-    with pytest.raises(ValueError, match=f"{name} must be a non-negative integer, got {value!r}"):
+    with pytest.raises(ValueError, match=f"{name} must be an integer >= 0, got {value!r}"):
         step_generator(arguments["seed"], "a", arguments["step"])
 
 

@@ -4,29 +4,9 @@ import json
 from dataclasses import asdict
 
 from isaclib.experiments.engine import runs
-from isaclib.experiments.engine.rows import FigureSpec
-from isaclib.experiments.engine.sweep import Sweep as RowSweep
+from isaclib.experiments.engine.results import PRESETS, load_result
+from isaclib.experiments.engine.sweep import Sweep
 from isaclib.experiments.registry import figures
-from isaclib.experiments.series.figures import RunContext
-from isaclib.experiments.series.result_schema import PRESETS
-from isaclib.experiments.series.results import save_result
-from isaclib.experiments.series.sweep import Sweep
-from isaclib.experiments.stored import load_result
-
-
-def smoke_context(folder, figure, **changes):
-    """What a figure's run is given; everything of one folder's runs stays below it."""
-    options = {
-        "figure": figure,
-        "preset": "smoke",
-        "config": figures()[figure].presets["smoke"],
-        "seed": 0,
-        "device": "cpu",
-        "results": folder / "results",
-        "state": folder / "state" / figure,
-        "sweep": Sweep(progress=False),
-    }
-    return RunContext(**{**options, **changes})
 
 
 def request(folder, figure, **changes):
@@ -38,18 +18,8 @@ def request(folder, figure, **changes):
 
 def run_and_store(folder, figure):
     """Run a figure, store it as the command line would, and read it back."""
-    if isinstance(figures()[figure], FigureSpec):
-        runs.run(request(folder, figure), RowSweep(progress=False))
-        return load_result(figure, folder / "results")
-    context = smoke_context(folder, figure)
-    context.state.mkdir(parents=True, exist_ok=True)
-    result = figures()[figure].run(context)
-    save_result(result, context.results, staged=context.state)
-    return load_result(figure, context.results)
-
-
-def names(result):
-    return [series.name for series in result.series]
+    runs.run(request(folder, figure), Sweep(progress=False))
+    return load_result(figure, folder / "results")
 
 
 def check_presets(presets):

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import torch
 from stored_places import places
 
-from isaclib.experiments.limits.runs import FRONT
-from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.limits.beams import best_beam, errors_certificate, fewest_errors
 from isaclib.signal.beamforming import least_squares_beam
 
@@ -29,7 +27,7 @@ class Comparison(NamedTuple):
     """A measured value that should not be below a bound.
 
     Attributes:
-        what: Figure, series, point and metric.
+        what: Figure, coordinates and metric.
         value: What was measured.
         bound: What it should not be below.
         half: Half-width of the interval of their difference for a confidence of 95 %.
@@ -51,16 +49,23 @@ def beaten(comparisons):
     return [c for c in comparisons if c.value + wide * c.half < c.bound]
 
 
-def upper(series, name, index):
+def label(result, index, metric):
+    """Figure, coordinates and metric of a row."""
+    columns = result.rows.coordinates.items()
+    at = ", ".join(f"{name}={c[index]}" for name, c in columns if c[index] is not None)
+    return f"{result.figure} {at}: {metric}"
+
+
+def upper(rows, name, index):
     """Value and half-width of its interval towards larger values; misses for detections."""
-    q = series[name]
+    q = rows[name]
     if name.startswith("p_d"):
         return 1 - q.values[index], q.values[index] - q.low[index]
     return q.values[index], q.high[index] - q.values[index]
 
 
-def lower_half(series, name, index):
-    return series[name].values[index] - series[name].low[index]
+def lower_half(rows, name, index):
+    return rows[name].values[index] - rows[name].low[index]
 
 
 def detuned(misses, p_fa, samples):
@@ -95,87 +100,79 @@ def floors(place):
 
 
 def against_floors(result):
-    """All points of a figure, against what no beam goes below on their arrays."""
-    found = []
-    for series in result.series:
-        metrics = [m for m in ("ser", *MISSES) if m in series.quantities]
-        for index, place in enumerate(places(result, series) if metrics else []):
-            misses, errors = floors(place)
-            for metric in metrics:
-                what = f"{result.figure} {series.name}[{index}] {metric}"
-                value, half = upper(series, metric, index)
-                if metric == "ser":
-                    found.append(Comparison(what, value, errors, half))
-                else:
-                    p_fa = result.config["scenario"]["p_fa"]
-                    # The threshold is set on as many samples as detections are counted on.
-                    off = detuned(misses, p_fa, series[metric].count[index])
-                    found.append(Comparison(what, value, misses, math.hypot(half, off)))
-    return found
+    """All rows of a figure, against what no beam goes below on their arrays."""
+    rows, found = result.rows, []
+    metrics = [m for m in ("ser", *MISSES) if m in rows.quantities]
+    for index, place in enumerate(places(result) if metrics else []):
+        misses, errors = floors(place)
+        for metric in metrics:
+            value, half = upper(rows, metric, index)
+            what = label(result, index, metric)
+            if metric == "ser":
+                found.append(Comparison(what, value, errors, half))
+            elif not math.isnan(value):
+                # The threshold is set on as many samples as detections are counted on.
+                samples, p_fa = rows[metric].count[index], result.config["scenario"]["p_fa"]
+                off = detuned(misses, p_fa, samples)
+                found.append(Comparison(what, value, misses, math.hypot(half, off)))
+    return [c for c in found if not math.isnan(c.value)]
 
 
 def against_limits(result, p_fa=0.01):
-    """All points of a figure of limits: against their own beam's limits, and against the front."""
-    samples = result.config["test"]["samples"]
-    fronts = {s.name: s for s in result.series if s.name.startswith(FRONT)}
-    found = []
-    for front in fronts.values():
-        found += _consistent(result, front, detuned, p_fa, samples)
-    for series in result.series:
-        if series.name in fronts:
+    """All rows of a figure of limits: against their own beam's limits, and against the front."""
+    samples, rows, found = result.config["test"]["samples"], result.rows, []
+    for index, system in enumerate(rows.at("system")):
+        if system == "front":
+            found += _consistent(result, index, p_fa, samples)
             continue
-        front = fronts[front_of(series.name)]
-        for index in range(len(series)):
-            what = f"{result.figure} {series.name}[{index}]"
-            if "p_md" in series.quantities:
-                found += _own_beam(what, series, index, p_fa, samples)
-            if "measured_ser" in series.quantities:
-                found += _front(what, series, index, front)
+        if not math.isnan(rows["p_md"].values[index]):
+            found += _own_beam(result, index, p_fa, samples)
+        if not math.isnan(rows["measured_ser"].values[index]):
+            found += _front(result, index)
     # RMSEs are not known where nothing was detected.
     return [c for c in found if not math.isnan(c.value)]
 
 
-def front_of(name):
-    """Name of the best beams for the array and target sector of a series."""
-    draws = [part for part in name.split("/") if part.isdecimal()]
-    return f"{FRONT}/{draws[0] if draws else 0}{UNSEEN if name.endswith(UNSEEN) else ''}"
-
-
-def _own_beam(what, series, index, p_fa, samples):
+def _own_beam(result, index, p_fa, samples):
     """A system against the best receiver for its beam.
 
     Both meet the same targets and noise, so their difference is closer than intervals of
     independent measurements say, which are taken here.
     """
+    rows = result.rows
     for metric, limit in (("p_md", "p_md"), ("rmse", "rmse_limit")):
-        value, half = upper(series, f"measured_{metric}", index)
-        halves = [half, lower_half(series, limit, index)]
+        value, half = upper(rows, f"measured_{metric}", index)
+        halves = [half, lower_half(rows, limit, index)]
         if metric == "p_md":
             halves += 2 * [detuned(value, p_fa, samples)]
-        yield Comparison(f"{what} {limit}", value, series[limit].values[index], math.hypot(*halves))
+        what = label(result, index, limit)
+        yield Comparison(what, value, rows[limit].values[index], math.hypot(*halves))
 
 
-def _front(what, series, index, front):
+def _front(result, index):
     """A system against all beams: its SER, and its misses given its SER."""
-    ser, half = upper(series, "measured_ser", index)
-    yield Comparison(f"{what} ser_floor", ser, FOUR_SYMBOLS * front["ser_floor"].values[0], half)
+    rows = result.rows
+    place = {n: rows.at(n)[index] for n in ("array", "sector") if n in rows.coordinates}
+    front = rows.where(system="front", **place)
+    ser, half = upper(rows, "measured_ser", index)
+    least = FOUR_SYMBOLS * front["ser_floor"].values[0]
+    yield Comparison(label(result, index, "ser_floor"), ser, least, half)
     # The floor of a point is for beams of at most its SER. That of the system may be a little
     # larger than measured: six standard deviations are more than any family here asks for.
     largest = (ser + 6 / STORED * half) / FOUR_SYMBOLS
     allowed = [i for i in range(len(front)) if front["ser"].values[i] >= largest]
     # The last floor is for any SER.
     floor = front["floor_known"].values[min(allowed, default=len(front) - 1)]
-    value, half = upper(series, "measured_p_md", index)
-    yield Comparison(f"{what} floor_known", value, floor, half)
+    value, half = upper(rows, "measured_p_md", index)
+    yield Comparison(label(result, index, "floor_known"), value, floor, half)
 
 
-def _consistent(result, front, detuned, p_fa, samples):
+def _consistent(result, index, p_fa, samples):
     """The best beams: the test between what it would do at a known place, and a search."""
-    for index in range(len(front)):
-        what = f"{result.figure} {front.name}[{index}]"
-        value, half = upper(front, "p_md", index)
-        off = detuned(value, p_fa, samples)
-        known, search = (front[n].values[index] for n in ("floor_known", "p_md_search"))
-        yield Comparison(f"{what} floor_known", value, known, math.hypot(half, off))
-        half = math.hypot(lower_half(front, "p_md", index), off, off)
-        yield Comparison(f"{what} p_md_search", search, value, half)
+    rows = result.rows
+    value, half = upper(rows, "p_md", index)
+    off = detuned(value, p_fa, samples)
+    known, search = (rows[name].values[index] for name in ("floor_known", "p_md_search"))
+    yield Comparison(label(result, index, "floor_known"), value, known, math.hypot(half, off))
+    half = math.hypot(lower_half(rows, "p_md", index), off, off)
+    yield Comparison(label(result, index, "p_md_search"), search, value, half)

@@ -1,23 +1,16 @@
-"""Where each point of a stored result of P1, P2 or P3 was measured: array and scene."""
+"""Where each row of a stored result of P1, P2 or P3 was measured: array and scene."""
 
 from dataclasses import dataclass
 
 from isaclib.experiments.p1 import config as p1_config
 from isaclib.experiments.p1.config import Impairment
 from isaclib.experiments.p2 import config as p2_config
-from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.experiments.p3 import scenario as p3_scenario
 from isaclib.limits.error_rates import BeamCriteria, known_place_level
 from isaclib.signal.noise import gain_variance
 from isaclib.signal.spacings import spacing_positions
 
 SCENARIOS = {"p1": p1_config.Scenario, "p2": p2_config.Scenario, "p3": p3_scenario.Scenario}
-
-# Figures of one array: half a wavelength between elements, or the first of P3; and those of P3 in
-# which names end in the index of a draw.
-NOMINAL = {"p1-fig2", "p1-maprt", "p1-sequential", "p2-fig3"}
-FIRST_ARRAY = {"p3-constellation"}
-SPACINGS = {"p3-fig3", "p3-fig4", "p3-fig5", "p3-learning"}
 
 
 @dataclass(frozen=True)
@@ -54,38 +47,21 @@ class Place:
         )
 
 
-def places(result, series):
-    """Place of every point of a series; ValueError if its name does not tell."""
-    config, paper = result.config, result.figure[:2]
-    data = dict(config["scenario"])
-    name = series.name
-    if result.figure == "p2-fig5" or name.endswith(UNSEEN):
-        data["target_sector_deg"] = config["unseen_sector_deg"]
-        name = name.removesuffix(UNSEEN)
-    scenario = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in data.items())
-    arrays = _arrays(result.figure, config, name, series)
-    return [Place(paper, scenario, array, result.provenance.seed) for array in arrays]
-
-
-def _arrays(figure, config, name, series):
-    """Array of every point of a series."""
-    parts, std = name.split("/"), config.get("std_wavelengths")
-    draws = [int(part) for part in parts if part.isdecimal()]
-    if figure in NOMINAL or name == "nominal":
-        arrays = None
-    elif figure == "p1-penalty":
-        (std,) = (s for s in config["stds_wavelengths"] if f"{s:.4f}" == parts[1])
-        arrays = [(parts[0], std, int(draw)) for draw in series["draw"].values]
-    elif figure == "p2-readings":
-        arrays = [(parts[1], std, int(draw)) for draw in series["draw"].values]
-    elif figure == "p1-fig5":
-        arrays = (parts[1], std, *draws)
-    elif figure in {"p2-fig4", "p2-fig5"}:
-        arrays = (config["model"], std, *draws)
-    elif figure in FIRST_ARRAY:
-        arrays = 0
-    elif figure in SPACINGS:
-        (arrays,) = draws
-    else:
-        raise ValueError(f"figure must be one whose arrays are known, got {figure!r}")
-    return arrays if isinstance(arrays, list) else [arrays] * len(series)
+def places(result):
+    """Place of every row of a result."""
+    config, coordinates = result.config, result.rows.coordinates
+    found = []
+    for index in range(len(result.rows)):
+        at = {name: column[index] for name, column in coordinates.items()}
+        data = dict(config["scenario"])
+        if at.get("sector") == "unseen":
+            data["target_sector_deg"] = config["unseen_sector_deg"]
+        scenario = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in data.items())
+        paper, array = result.figure[:2], at.get("array")
+        if paper == "p3":
+            array = array or 0
+        elif array is not None:
+            std = at.get("std_wavelengths") or config["std_wavelengths"]
+            array = (at.get("model") or config["model"], std, array)
+        found.append(Place(paper, scenario, array, result.provenance.seed))
+    return found

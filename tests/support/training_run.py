@@ -4,6 +4,7 @@ import functools
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,9 +12,10 @@ import torch
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 from isaclib.learning.training import Schedule
 from isaclib.signal.arrays import Sector, element_positions
+from isaclib.signal.noise import step_generator
 from isaclib.systems.autoencoder import training as autoencoder_training
 from isaclib.systems.autoencoder.model import seeded_autoencoder
-from isaclib.systems.autoencoder.training import TrainingPlan, stage_loss, training_generator
+from isaclib.systems.autoencoder.training import TrainingPlan, stage_loss
 
 K, BLOCK, SEED = 6, 7, 3
 TARGET, RECEIVER = Sector(-20, 20), Sector(30, 50)
@@ -62,9 +64,9 @@ def bare_loop(stage, steps, model, batch=PLAN.batch, log=None):
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(parameters, lr=PLAN.learning_rate, fused=True)
-    objective = autoencoder_training.Objective(stage, PLAN.radar_weight, batch)
+    objective = (stage, replace(PLAN, batch=batch))
     for step in range(steps):
-        generator = training_generator(SEED, stage, step, "cpu")
+        generator = step_generator(SEED, f"train/{stage}", step)
         loss = stage_loss(model, RADAR, COMMUNICATION, objective, generator)
         optimizer.zero_grad()
         loss.backward()

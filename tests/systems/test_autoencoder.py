@@ -20,10 +20,8 @@ from isaclib.systems.autoencoder.model import (
 )
 from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
-    Objective,
     TrainingPlan,
     stage_loss,
-    training_generator,
 )
 
 K, ORDER = 8, 4
@@ -40,9 +38,7 @@ def a_model(seed=0, antennas=K, order=ORDER):
 
 
 def loss_of(model, objective, step=0, channels=(RADAR, COMMUNICATION)):
-    return stage_loss(
-        model, *channels, objective, training_generator(0, objective.stage, step, "cpu")
-    )
+    return stage_loss(model, *channels, objective, step_generator(0, f"train/{objective[0]}", step))
 
 
 def signal(name, *shape, variance=1.0):
@@ -190,7 +186,7 @@ class DoubleCommunication(CommunicationChannel):
 def test_gradients_through_the_channels_equal_finite_differences(stage, network):
     channels = (DoubleRadar(POSITIONS, TARGET, 0.0), DoubleCommunication(POSITIONS, RECEIVER, 5.0))
     model = a_model(1).double()
-    objective = Objective(stage, 0.4, 30, "rad")
+    objective = (stage, TrainingPlan(0.4, batch=30, angle_unit="rad"))
     parameters = list(model.get_submodule(network).parameters())
     gradients = torch.autograd.grad(
         loss_of(model, objective, channels=channels), parameters, allow_unused=True
@@ -247,7 +243,7 @@ def test_losses_are_the_expectations_of_the_paper(stage, weight):
     model, batch = a_model(), 50_000
     radar, communication = terms(model, batch)
     samples = (weight * radar[stage] + (1 - weight) * communication).double()
-    found = float(loss_of(model, Objective(stage, weight, batch, "rad")))
+    found = float(loss_of(model, (stage, TrainingPlan(weight, batch=batch, angle_unit="rad"))))
     # Two independent sample means of the same expectation.
     tolerance = 4.5 * float(samples.std()) * math.sqrt(2 / batch)
     assert found == pytest.approx(float(samples.mean()), abs=tolerance)
@@ -261,10 +257,11 @@ def test_the_unit_of_the_angle_scales_the_first_radar_loss_alone(weight):
 
     def both(stage):
         return [
-            float(loss_of(model, Objective(stage, weight, 100, unit))) for unit in ("deg", "rad")
+            float(loss_of(model, (stage, TrainingPlan(weight, batch=100, angle_unit=unit))))
+            for unit in ("deg", "rad")
         ]
 
-    communication = loss_of(model, Objective("angle", 0.0, 100))
+    communication = loss_of(model, ("angle", TrainingPlan(0.0, batch=100)))
     # Drawn before the radar's part, the communication samples do not depend on the weight.
     share = (1 - weight) * float(communication)
     degrees, radians = both("angle")
@@ -278,7 +275,7 @@ def test_the_unit_of_the_angle_scales_the_first_radar_loss_alone(weight):
 @given(st.integers(2, 12), st.sampled_from(sorted(TRAINED)), st.integers(0, 50), st.floats(0, 1))
 def test_any_batch_has_a_finite_loss(batch, stage, step, weight):
     """Also one in which every coin says that there is a target, or none does."""
-    loss = loss_of(a_model(), Objective(stage, weight, batch), step)
+    loss = loss_of(a_model(), (stage, TrainingPlan(weight, batch=batch)), step)
     assert loss.shape == ()
     assert loss.dtype == torch.float32
     assert math.isfinite(float(loss.detach()))
@@ -286,15 +283,13 @@ def test_any_batch_has_a_finite_loss(batch, stage, step, weight):
 
 @torch.no_grad()
 def test_the_samples_of_a_step_depend_on_seed_stage_and_step_alone():
-    model, objective = a_model(), Objective("joint", 0.5, 50)
+    model, objective = a_model(), ("joint", TrainingPlan(0.5, batch=50))
     torch.manual_seed(0)
     first = float(loss_of(model, objective, 3))
     torch.manual_seed(1)
     assert float(loss_of(model, objective, 3)) == first
     assert float(loss_of(model, objective, 4)) != first
-    other = stage_loss(
-        model, RADAR, COMMUNICATION, objective, training_generator(1, "joint", 3, "cpu")
-    )
+    other = stage_loss(model, RADAR, COMMUNICATION, objective, step_generator(1, "train/joint", 3))
     assert float(other) != first
 
 
@@ -305,7 +300,8 @@ def step_of(stage, weight=0.5):
     """Networks whose parameters one optimizer step of a stage changes."""
     model = a_model()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    module = AutoencoderTraining(model, RADAR, COMMUNICATION, Objective(stage, weight, 100), seed=0)
+    plan = TrainingPlan(weight, batch=100)
+    module = AutoencoderTraining(model, RADAR, COMMUNICATION, plan, stage=stage, seed=0)
     optimizer = module.configure_optimizers()
     module.step_loss(0).backward()
     optimizer.step()
@@ -361,23 +357,22 @@ def test_the_seed_must_be_a_count():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("angel", 0.5, 10), "stage must be one of 'angle', .*, got 'angel'"),
-        (("angle", 1.5, 10), r"radar_weight must be a number in \[0, 1\], got 1.5"),
-        (("angle", -0.1, 10), r"radar_weight must be a number in \[0, 1\], got -0.1"),
-        (("angle", math.nan, 10), r"radar_weight must be a number in \[0, 1\], got nan"),
-        (("angle", 0.5, 1), "batch must be an integer of at least 2, got 1"),
-        (("angle", 0.5, 10.0), "batch must be an integer of at least 2, got 10.0"),
-        (("angle", 0.5, 10, "grad"), "angle_unit must be one of 'deg', 'rad', got 'grad'"),
+        ({"stages": ("angel",)}, "stages must be one of 'angle', .*, got 'angel'"),
+        ({"radar_weight": 1.5}, r"radar_weight must be a number in \[0, 1\], got 1.5"),
+        ({"radar_weight": -0.1}, r"radar_weight must be a number in \[0, 1\], got -0.1"),
+        ({"radar_weight": math.nan}, r"radar_weight must be a number in \[0, 1\], got nan"),
+        ({"batch": 1}, "batch must be an integer of at least 2, got 1"),
+        ({"batch": 10.0}, "batch must be an integer of at least 2, got 10.0"),
+        ({"angle_unit": "grad"}, "angle_unit must be one of 'deg', 'rad', got 'grad'"),
     ],
 )
-def test_objectives_are_checked(arguments, match):
+def test_plans_are_checked(arguments, match):
     with pytest.raises(ValueError, match=match):
-        Objective(*arguments)
+        TrainingPlan(**{"radar_weight": 0.5, **arguments})
 
 
 @pytest.mark.parametrize("rate", [0, -0.01, math.nan, math.inf])
 def test_the_learning_rate_must_be_positive(rate):
+    plan = TrainingPlan(0.5, learning_rate=rate)
     with pytest.raises(ValueError, match=f"learning_rate must be a finite number > 0, got {rate}"):
-        AutoencoderTraining(
-            a_model(), RADAR, COMMUNICATION, Objective("angle", 0.5, 2), seed=0, learning_rate=rate
-        )
+        AutoencoderTraining(a_model(), RADAR, COMMUNICATION, plan, stage="angle", seed=0)

@@ -19,7 +19,7 @@ ORDER = [
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
 HIDDEN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
-    r"|\.experiments\.(engine|limits|stored|p\d|(series|convert).*)"
+    r"|\.experiments\.(engine|limits|p\d|convert.*)"
     r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims|gap)|limits\.(?!config)).*"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )

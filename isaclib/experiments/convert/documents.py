@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,6 +34,8 @@ OLD = 1
 """Schema that is converted."""
 
 Tensors = Mapping[str, "torch.Tensor"]
+Each = range | tuple[Scalar, ...]
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ class Names(Protocol):
 
     def coordinates(
         self, figure: str, name: str, config: Any
-    ) -> Mapping[str, Scalar | range | None]:
+    ) -> Mapping[str, Scalar | Each | None]:
         """Coordinates that a series' name stands for.
 
-        A range numbers its points; None leaves out a parameter that means nothing there.
+        Some have a value for each of its points; None leaves out what means nothing there.
         """
 
     def tensors(
@@ -79,8 +81,13 @@ class Names(Protocol):
         """Tensors of the task of a row of what was trained, as it gives them now."""
 
 
-def convert(spec: FigureSpec[Any], names: Names, directory: Folder = None) -> Path:
-    """Convert a stored result in its place; its old tensors' file is removed.
+def convert(
+    spec: FigureSpec[Any],
+    names: Names,
+    directory: Folder = None,
+    prepare: Callable[[Document, Folder], Document] = lambda document, _: document,
+) -> Path:
+    """Convert a stored result in its place, once prepared; its old tensors' file is removed.
 
     Raises:
         ResultError: It is missing, broken, or of another schema.
@@ -89,7 +96,8 @@ def convert(spec: FigureSpec[Any], names: Names, directory: Folder = None) -> Pa
     path = result_path(spec.id, directory)
     document = _read(path)
     try:
-        result, tensors = _converted(spec, names, document, path.parent)
+        new = prepare(document, directory)
+        result, tensors = _converted(spec, names, new, path.parent)
     except (KeyError, IndexError) as error:
         reason = error.args[0] if error.args else error
         raise ValueError(f"{path}: its series are not those of {spec.id} now: {reason}") from error
@@ -115,7 +123,7 @@ def _converted(
         named = names.coordinates(spec.id, curve.name, config)
         for index, (parameters, values) in enumerate(curve.points(spec.units)):
             at: dict[str, Any] = {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
-            at |= {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
+            at |= {k: v[index] if isinstance(v, range | tuple) else v for k, v in named.items()}
             points.append(({k: v for k, v in at.items() if v is not None}, values))
     rows = list(spec.rows(config, source["seed"]))
     trained = list(spec.trained(config, source["seed"]))
@@ -152,19 +160,20 @@ def _matched(
     rows: Sequence[Row], points: Sequence[tuple[dict[str, Any], dict[str, Estimate | float]]]
 ) -> Iterator[tuple[Mapping[str, Scalar], Point, str | None]]:
     """The points in the order of the rows whose coordinates they have, and as those have them."""
-    kinds = {frozenset(row.at): tuple(row.at) for row in rows}.values()
-    places: dict[Any, list[Point]] = {tuple(row.at.items()): [] for row in rows}
+    kinds = {frozenset(row.at) for row in rows}
+    places: dict[Any, list[Point]] = {frozenset(row.at.items()): [] for row in rows}
     for at, values in points:
-        own = [tuple((n, at[n]) for n in names) for names in kinds if all(n in at for n in names)]
+        own = [frozenset((n, at[n]) for n in names) for names in kinds if names <= at.keys()]
         own = sorted((place for place in own if place in places), key=len)
         if not own:
             raise ValueError(f"no row of this figure has the coordinates {at}")
         beyond = {name: value for name, value in at.items() if name not in dict(own[-1])}
-        point, found = Point(values, beyond), places[own[-1]]
-        if repr(point) not in map(repr, found):  # several series may have had it
-            found.append(point)
+        found = places[own[-1]]
+        # Several series may have had it.
+        if not any(p.at == beyond and repr(p.values) == repr(values) for p in found):
+            found.append(Point(values, beyond))
     for row in rows:
-        found = places[tuple(row.at.items())]
+        found = places[frozenset(row.at.items())]
         for point in found:
             yield row.at, point, key_of(row.task)
 
@@ -186,7 +195,8 @@ def _value(column: Mapping[str, Any], index: int) -> Estimate | float:
     value, low, high = (
         _defined((column[name] or {index: None})[index]) for name in ("values", "low", "high")
     )
-    return Estimate(value, low, high, column["count"][index]) if column["count"] else value
+    count = (column["count"] or {index: 0})[index]
+    return Estimate(value, low, high, count) if column["low"] else value
 
 
 def _defined(value: float | None) -> float:

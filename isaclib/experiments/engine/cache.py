@@ -29,13 +29,9 @@ RECORD = "record.json"
 
 @dataclass(frozen=True)
 class Record:
-    """A finished task.
+    """A finished task: its outcome, at which commit, in how long, and from which stored result.
 
-    Attributes:
-        outcome: What it gave.
-        commit: Commit of the code that ran it.
-        elapsed_s: How long it took [s]; None where it was taken from a stored result.
-        source: That result; empty where it was run.
+    The last two are alternatives: one was run, the other taken.
     """
 
     outcome: Outcome
@@ -46,13 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Cache:
-    """What was computed on one kind of device.
-
-    Attributes:
-        folder: Where.
-        device: ``"cpu"`` or ``"cuda"``.
-        commit: Commit of the code that runs now.
-    """
+    """What was computed on one kind of device, ``"cpu"`` or ``"cuda"``, and this code's commit."""
 
     folder: Path
     device: str
@@ -63,7 +53,7 @@ class Cache:
         return self.folder / f"{type(task).__name__}-{key_of(task)}"
 
     def read(self, task: Task) -> Record | None:
-        """Return what a task gave, or None where it has not run, or not for all that it asks."""
+        """What a task gave, or None where it has not run, or not for all that it asks."""
         record = self._any(task)
         outcome = task.chosen(record.outcome) if record else None
         return dataclasses.replace(record, outcome=outcome) if record and outcome else None
@@ -73,7 +63,6 @@ class Cache:
 
         Raises:
             TypeError: It is not an outcome, or holds what cannot be stored.
-            OSError: It could not be written.
         """
         place, outcome = self.place(task), record.outcome
         if not isinstance(outcome, Outcome):

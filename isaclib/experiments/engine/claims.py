@@ -15,9 +15,9 @@ in words beside it::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from isaclib._validation import check_one_of
 from isaclib.experiments.engine.results import Result
@@ -28,17 +28,9 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True)
 class Number:
-    """A number that a verdict rests on, and how far it is known.
+    """A number that a verdict rests on, and how far it is known, if it is.
 
-    Attributes:
-        name: What it is, in plain text.
-        value: The number.
-        low: Lower end of its interval; None where there is none.
-        high: Upper end of its interval.
-        interval: What value and interval are, such as ``"mean and range of 3 trainings"``.
-
-    Raises:
-        ValueError: One end of the interval is given and the other is not.
+    ``interval`` says what value and interval are, such as ``"mean and range of 3 trainings"``.
     """
 
     name: str
@@ -57,17 +49,9 @@ class Number:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the stored results say about a claim.
+    """What the stored results say about a claim, in a status and a sentence with the numbers.
 
-    Attributes:
-        status: ``"reproduced"``, ``"partly"``, ``"not reproduced"`` or ``"not tested"``.
-        measured: One sentence with the numbers behind the status.
-        presets: Presets of the results that were used; :func:`~isaclib.experiments.claims.evaluate`
-            fills them in where a check leaves them empty.
-        numbers: The numbers that decided, each with its interval.
-
-    Raises:
-        ValueError: The status is not one of the four.
+    :func:`isaclib.experiments.claims.evaluate` fills in ``presets``, those of the results.
     """
 
     status: Status
@@ -84,16 +68,10 @@ Check = Callable[..., Verdict]
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that a paper says and that its figures can show.
+    """Something that a paper says, ``figures`` of it, such as ``"Fig. 2"``, and results can show.
 
-    Attributes:
-        id: Claim id, such as ``"p1-tradeoff"``.
-        paper: Paper id, such as ``"p1"``.
-        figures: Where the paper shows it, such as ``("Fig. 2",)``.
-        statement: What the paper says.
-        criterion: What the check asks of the results, in words.
-        needs: Ids of the results that the check reads, such as ``("p1-fig2",)``.
-        check: Derives the verdict from those results, given in this order.
+    ``check`` derives the verdict from the results that it ``needs``, given in this order;
+    ``criterion`` says in words what it asks of them.
     """
 
     id: str
@@ -109,20 +87,12 @@ class Claim:
         return self.check(*(results[figure] for figure in self.needs))
 
 
-class Claims(Sequence[Claim]):
+class Claims(list[Claim]):
     """The claims of a paper, in the order in which their functions are defined."""
 
     def __init__(self, paper: str) -> None:
+        super().__init__()
         self.paper = paper
-        self._listed: list[Claim] = []
-
-    def __len__(self) -> int:
-        """Number of claims."""
-        return len(self._listed)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Claims by their place."""
-        return self._listed[index]
 
     def claim(
         self,
@@ -136,7 +106,7 @@ class Claims(Sequence[Claim]):
         figures = (needs,) if isinstance(needs, str) else needs
 
         def enter(check: Check) -> Check:
-            self._listed.append(Claim(id, self.paper, where, says, criterion, figures, check))
+            self.append(Claim(id, self.paper, where, says, criterion, figures, check))
             return check
 
         return enter

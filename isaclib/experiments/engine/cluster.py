@@ -6,75 +6,56 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster, as_completed
 
-
-class Job(Protocol):
-    """What this module needs to know of a job."""
-
-    @property
-    def key(self) -> str:
-        """Key of the job, which tells it from all others."""
-
-    @property
-    def needs(self) -> Sequence[str]:
-        """Keys of the jobs that have to be finished before."""
-
+from isaclib.experiments.engine.cache import Cache, Record, execute
+from isaclib.experiments.engine.tasks import Task, held_by, key_of
 
 CONNECT_TIMEOUT = "10s"
 KEPT_BYTES = 2**30
 """Memory that a worker keeps for its next buffers before it gives any back to the system."""
 
-_J = TypeVar("_J", bound=Job)
-_R = TypeVar("_R")
-
 
 def completed(
-    function: Callable[[_J], _R],
-    jobs: Sequence[_J],
-    workers: int,
-    scheduler: str | None,
-) -> Generator[tuple[_J, _R | BaseException], None, None]:
-    """Run jobs on a cluster and yield each with its result, or its exception, as it ends.
+    tasks: Mapping[str, Task], cache: Cache, workers: int, scheduler: str | None
+) -> Generator[tuple[str, Record | BaseException], None, None]:
+    """Run tasks on a cluster and yield each one's key with its record, or exception, as it ends.
 
-    Jobs that others need come before them in ``jobs``.
-
-    Leaving the iteration early, by an exception or a signal, cancels what is left and closes the
-    embedded cluster, which ends its processes. Workers of an existing scheduler finish what they
-    are at, because a thread cannot be stopped from outside.
+    Tasks come after those that they hold. Leaving the iteration early, by an exception or a signal,
+    cancels what is left and closes the embedded cluster, which ends its processes. Workers of an
+    existing scheduler finish what they are at, because a thread cannot be stopped from outside.
     """
     threads = None if scheduler else max(1, (os.cpu_count() or 1) // workers)
     with _client(workers, scheduler) as client:
         run = uuid.uuid4().hex  # a scheduler must not answer from the memory of another run
         submitted: dict[str, Any] = {}
-        for job in jobs:
-            before = [submitted[key] for key in job.needs if key in submitted]
-            submitted[job.key] = client.submit(
-                _call, function, job, threads, before, key=f"{job.key}-{run}", pure=False
-            )
-        futures = {submitted[job.key]: job for job in jobs}
+        for key, task in tasks.items():
+            before = [submitted[k] for k in map(key_of, held_by(task)) if k in submitted]
+            arguments = (task, cache, threads, before)
+            submitted[key] = client.submit(_call, *arguments, key=f"{key}-{run}", pure=False)
+        keys = {future: key for key, future in submitted.items()}
         try:
-            for future in as_completed(futures, loop=client.loop):
+            for future in as_completed(keys, loop=client.loop):
                 error = future.exception() if future.status != "cancelled" else None
                 if future.status == "cancelled":
                     error = RuntimeError("the cluster cancelled it")
-                yield futures[future], future.result() if error is None else error
+                yield keys[future], future.result() if error is None else error
         finally:
-            client.cancel(list(futures), force=True)
+            client.cancel(list(keys), force=True)
 
 
-def _call(function: Callable[[_J], _R], job: _J, threads: int | None, _before: object) -> _R:
-    """Run a job in a worker, with its share of the processor's cores, after those it needs."""
+def _call(task: Task, cache: Cache, threads: int | None, _before: object) -> Record:
+    """Run a task in a worker, with its share of the processor's cores, after those it needs."""
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
-    return function(job)
+    return execute(task, cache)
 
 
 @contextmanager

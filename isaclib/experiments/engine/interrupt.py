@@ -28,11 +28,7 @@ _SOON = 0.01
 
 
 class Interrupted(KeyboardInterrupt):
-    """The process was asked to stop, by Ctrl-C or by SIGTERM.
-
-    Attributes:
-        signum: Signal number that asked for it.
-    """
+    """The process was asked to stop by a signal: Ctrl-C, or SIGTERM."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)

@@ -38,27 +38,35 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
-    """A curve with the intervals of its points, or with its range over another coordinate.
+class Selected:
+    """What most layers have: which rows, by their coordinates; an entry in the legend; a color.
 
-    Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
-        marker: Marker of the points.
-        line: Line style, ``""`` for none.
-        filled: Whether the markers are filled.
-        over: Coordinate, such as an array, over whose values the curve is a mean, with bars from
-            the smallest to the largest. It ends with the shortest, and is the only one if it is.
-        optional: Whether it is left out where there are no such rows.
+    Colors are named in :data:`.plotting.COLORS`.
     """
 
     where: At
     label: str | None = None
     color: str = "blue"
+
+
+@dataclass(frozen=True)
+class Line(Selected):
+    """A curve with the intervals of its points, or with its range over another coordinate.
+
+    Attributes:
+        marker: Marker of the points.
+        line: Line style, ``""`` for none.
+        filled: Whether the markers are filled.
+        alpha: Opacity, where it is no mean.
+        over: Coordinate, such as an array, over whose values the curve is a mean, with bars from
+            the smallest to the largest. It ends with the shortest, and is the only one if it is.
+        optional: Whether it is left out where there are no such rows.
+    """
+
     marker: str = "o"
     line: str = "-"
     filled: bool = True
+    alpha: float = 1.0
     over: str = ""
     optional: bool = False
 
@@ -74,45 +82,31 @@ class Line:
             raise
         curves = list(rows.split(self.over).values()) if self.over else [rows]
         common = range(min(map(len, curves)))
-        curves = [curve.take(common) for curve in curves]
-        color = plotting.COLORS[self.color]
-        if len(curves) == 1:
-            plotting.plot_points(
-                axes,
-                curves[0],
-                x,
-                y,
-                label=self.label,
-                color=color,
-                marker=self.marker,
-                line=self.line,
-                filled=self.filled,
-            )
+        first, *others = (curve.take(common) for curve in curves)
+        look: dict[str, Any] = {
+            "label": self.label,
+            "color": plotting.COLORS[self.color],
+            "marker": self.marker,
+        }
+        if not others:
+            look |= {"line": self.line, "filled": self.filled, "alpha": self.alpha}
+            plotting.plot_points(axes, first, x, y, **look)
             return
-        mean, low, high = plotting.spread(curves, y)
+        mean, low, high = plotting.spread([first, *others], y)
         bars = [
             [m - value for m, value in zip(mean, low, strict=True)],
             [value - m for m, value in zip(mean, high, strict=True)],
         ]
-        look: dict[str, Any] = {"label": self.label, "color": color, "marker": self.marker}
-        axes.errorbar(curves[0][x].values, mean, yerr=bars, elinewidth=1, **look)
+        axes.errorbar(first[x].values, mean, yerr=bars, elinewidth=1, **look)
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Selected):
     """A horizontal line at the mean of some rows, such as a baseline over all arrays.
 
-    Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
-        line: Line style.
-        width: Its width.
-        band: Whether to shade the range of the rows.
+    ``line`` and ``width`` are its style; a ``band`` shades the range of the rows.
     """
 
-    where: At
-    label: str | None = None
     color: str = "gray"
     line: str = "--"
     width: float | None = None
@@ -131,22 +125,16 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Front:
+class Front(Selected):
     """The points of a sweep that no other beats in both x and y, the others faintly.
 
     Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the front.
         over: Coordinate, such as an array, of which only the first value is drawn like this, and
             the others as faint lines.
         larger_is_better: Whether y is a benefit and not a cost.
     """
 
-    where: At
-    label: str
-    color: str
     marker: str = ""
     over: str = ""
     larger_is_better: bool = False
@@ -158,6 +146,7 @@ class Front:
 
         rows = rows.where(**self.where)
         color = plotting.COLORS[self.color]
+        look: dict[str, Any] = {"color": color, "marker": self.marker, "label": self.label}
         for index, curve in enumerate(rows.split(self.over).values() if self.over else [rows]):
             sign = -1 if self.larger_is_better else 1
             front = curve.take(pareto_front(curve[x].values, [sign * v for v in curve[y].values]))
@@ -166,28 +155,16 @@ class Front:
                 axes.plot(*places, linewidth=1, color=color, alpha=0.25)
                 continue
             axes.plot(curve[x].values, curve[y].values, ".", color=color, alpha=0.15)
-            plotting.plot_points(
-                axes, front, x, y, color=color, marker=self.marker, label=self.label
-            )
+            plotting.plot_points(axes, front, x, y, **look)
 
 
 @dataclass(frozen=True)
-class Band:
-    """The range of a quantity over arrays or trainings, shaded, and its mean as a line.
+class Band(Selected):
+    """The range of a quantity ``over`` arrays or trainings, shaded, and its mean as a line.
 
-    Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
-        over: Coordinate over whose values it is.
-        first: Whether the line is the first of them, in the place of the mean.
-        alpha: Opacity of the shade.
-        edge: Width of its edge.
+    The line may be the ``first`` of them instead. The shade has an opacity and an edge of a width.
     """
 
-    where: At
-    label: str
-    color: str
     over: str = "array"
     first: bool = False
     alpha: float = 0.15
@@ -206,46 +183,46 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Ranges:
+class Ranges(Selected):
     """An average of the rows at each value of x as a marker, and their range as a bar.
 
     The values of x are categories, the first at 0, the second at 1 and so on.
 
     Attributes:
-        where: Coordinates of its rows.
-        label: Entry in the legend.
-        color: Name in :data:`.plotting.COLORS`.
         marker: Marker of the averages.
         shift: How far it stands to the right of the categories.
-        average: Which average.
+        average: Which average; None shows each row as a marker, where they are few.
+        places: Further coordinates at each category, in the place of a value of x.
     """
 
-    where: At
-    label: str
-    color: str
     marker: str = "o"
     shift: float = 0.0
-    average: Callable[[Sequence[float]], float] = statistics.fmean
+    average: Callable[[Sequence[float]], float] | None = statistics.fmean
+    places: Sequence[At] = ()
 
     def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
         """Draw it."""
         from isaclib.experiments.engine.plotting import COLORS, plot_ranges
 
-        columns = [part[y].values for part in rows.where(**self.where).split(x).values()]
+        own = rows.where(**self.where)
+        parts = [own.where(**at) for at in self.places] or list(own.split(x).values())
+        columns = [part[y].values for part in parts]
         places = [index + self.shift for index in range(len(columns))]
         look: dict[str, Any] = {"color": COLORS[self.color], "marker": self.marker}
-        plot_ranges(axes, places, columns, average=self.average, label=self.label, **look)
+        if self.average:
+            plot_ranges(axes, places, columns, average=self.average, label=self.label, **look)
+            return
+        for index in range(max(map(len, columns))):
+            few = [(at, c[index]) for at, c in zip(places, columns, strict=True) if index < len(c)]
+            label = None if index else self.label
+            axes.plot(*zip(*few, strict=True), linestyle="none", ms=4, label=label, **look)
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Names beside chosen points of a curve.
+    """Names beside points of a curve, by their values of the coordinate ``key``, if it has them.
 
-    Attributes:
-        where: Coordinates of its rows.
-        key: Coordinate by which points are chosen.
-        names: Name at each of its values; those that no row has are left out.
-        offset: Where a name stands from its point [points].
+    ``offset`` is where a name stands from its point [points].
     """
 
     where: At
@@ -255,10 +232,15 @@ class Notes:
 
     def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
         """Draw it."""
-        from isaclib.experiments.engine.plotting import annotate
+        from isaclib.experiments.engine.plotting import COLORS
 
         curve = rows.where(**self.where)
-        annotate(axes, curve, x, y, names=dict(self.names), key=self.key, offset=self.offset)
+        look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5}
+        for value, name in self.names.items():
+            if value in curve[self.key].values:
+                index = curve[self.key].values.index(value)
+                place = curve[x].values[index], curve[y].values[index]
+                axes.annotate(name, place, xytext=self.offset, color=COLORS["black"], **look)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -10,36 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.tables import Table
 from isaclib.signal.arrays import Sector
-
-
-class Column(Protocol):
-    """A quantity along the points of a curve."""
-
-    @property
-    def values(self) -> Sequence[float]: ...  # noqa: D102
-    @property
-    def low(self) -> Sequence[float] | None: ...  # noqa: D102
-    @property
-    def high(self) -> Sequence[float] | None: ...  # noqa: D102
-
-
-class Curve(Protocol):
-    """Points with quantities by name, such as the rows of a table."""
-
-    def __getitem__(self, name: str) -> Column: ...
-
-
-class Source(Protocol):
-    """What a figure says that its points come from, such as a result."""
-
-    @property
-    def figure(self) -> str: ...  # noqa: D102
-    @property
-    def preset(self) -> str: ...  # noqa: D102
-    @property
-    def samples(self) -> int | None: ...  # noqa: D102
-
 
 COLORS = {
     "blue": "#0072B2",
@@ -89,7 +62,7 @@ def new_figure(
     return figure, list(axes[0])
 
 
-def name_source(figure: Figure, result: Source) -> None:
+def name_source(figure: Figure, result: Result) -> None:
     """Say below a figure which preset and how many test samples its points come from."""
     samples = f", {result.samples:,} test samples a point" if result.samples else ""
     text = f"{result.figure}, preset: {result.preset}{samples}"
@@ -104,7 +77,7 @@ def legend_above(figure: Figure, axes: Axes, columns: int = 2) -> None:
 
 def plot_points(
     axes: Axes,
-    series: Curve,
+    curve: Table,
     x: str,
     y: str,
     *,
@@ -116,7 +89,7 @@ def plot_points(
     alpha: float = 1.0,
 ) -> None:
     """Draw one curve with the confidence intervals of its points."""
-    horizontal, vertical = series[x], series[y]
+    horizontal, vertical = curve[x], curve[y]
     errors = None
     if vertical.low is not None and vertical.high is not None:
         errors = [
@@ -143,7 +116,7 @@ def plot_ranges(
     columns: Sequence[Sequence[float]],
     *,
     average: Callable[[Sequence[float]], float],
-    label: str,
+    label: str | None,
     color: str,
     marker: str,
 ) -> None:
@@ -180,36 +153,12 @@ def plain_log_scale(axes: Axes, *, x: bool = False, y: bool = False) -> None:
             axis.set_minor_formatter(NullFormatter())
 
 
-def annotate(
-    axes: Axes,
-    series: Curve,
-    x: str,
-    y: str,
-    *,
-    names: dict[float, str],
-    key: str,
-    offset: tuple[int, int] = (7, -12),
-) -> None:
-    """Write a name beside chosen points of a curve."""
-    for value, name in names.items():
-        if value in series[key].values:
-            i = list(series[key].values).index(value)
-            axes.annotate(
-                name,
-                (series[x].values[i], series[y].values[i]),
-                textcoords="offset points",
-                xytext=offset,
-                fontsize=7.5,
-                color=COLORS["black"],
-            )
-
-
 def shade_sector(axes: Axes, sector: Sector, label: str, color: str) -> None:
     """Mark a sector of angles on a horizontal axis in degrees."""
     axes.axvspan(sector.min_deg, sector.max_deg, color=color, alpha=0.12, lw=0, label=label)
 
 
-def spread(series: Sequence[Curve], quantity: str) -> tuple[list[float], list[float], list[float]]:
+def spread(series: Sequence[Table], quantity: str) -> tuple[list[float], list[float], list[float]]:
     """Mean, smallest and largest value of a quantity over repetitions, point by point."""
     columns = list(zip(*(s[quantity].values for s in series), strict=True))
     return (

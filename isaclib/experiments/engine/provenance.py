@@ -41,18 +41,10 @@ Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 class Provenance:
     """Where a result comes from.
 
-    Attributes:
-        version: Version of isaclib.
-        commit: Git commit that the code was at, or ``"unknown"`` outside a repository.
-        dirty: Whether the library's files differed from that commit.
-        seed: Seed of the run.
-        device: ``"cpu"``, or ``"cuda"`` followed by the GPU's name.
-        torch: Version of PyTorch.
-        threads: Threads that PyTorch used.
-        wall_time_s: How long the run took [s], with what its tasks took that were finished before.
-        created: When the run ended, UTC in ISO 8601.
-        weights: SHA-256 of the file of trained tensors, by its name beside the result file.
-        notes: Anything else worth knowing, by a short name.
+    ``commit`` is ``"unknown"`` outside a repository; ``dirty`` says whether the library's files
+    differed from it. ``device`` may name the GPU. ``wall_time_s`` holds what tasks took that were
+    finished before. ``created`` is UTC in ISO 8601. ``weights`` has the SHA-256 of the file of
+    tensors by its name.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -96,11 +88,11 @@ def provenance(
 
 @functools.cache
 def code_state(package: Path = _PACKAGE) -> tuple[str, bool]:
-    """Return the git commit of the code, and whether the library's files differ from it.
+    """The git commit of the code, and whether the library's files differ from it.
 
     ``("unknown", False)`` where no git repository tracks the package: an installed copy may lie
-    inside some unrelated one (a virtual environment there, say). Asked once a process, since the
-    code that runs is the one that was imported, whatever is committed meanwhile.
+    inside some unrelated one. Asked once a process, since the code that runs is the one that was
+    imported, whatever is committed meanwhile.
     """
     if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
         return "unknown", False
@@ -110,7 +102,7 @@ def code_state(package: Path = _PACKAGE) -> tuple[str, bool]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what a git command prints, or None where it fails or there is no git."""
+    """What a git command prints, or None where it fails or there is no git."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

@@ -55,13 +55,7 @@ def _config(value: object) -> Any:
 class Result:
     """A figure's rows with everything that is needed to make them again.
 
-    Attributes:
-        figure: Figure id, such as ``"p1-fig2"``.
-        preset: ``"smoke"``, ``"desk"`` or ``"paper"``.
-        config: The full configuration as JSON data.
-        rows: What was measured.
-        provenance: Where the numbers come from.
-        trained: Coordinates of the trained tensors that are stored, and keys of their tasks.
+    ``config`` is JSON data; ``trained`` has the coordinates of the tensors that are stored.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
@@ -86,12 +80,7 @@ class Result:
         return self.rows.where(**at)
 
     def tensors(self, **at: Scalar | None) -> dict[str, torch.Tensor]:
-        """Return what was trained for these coordinates, by name, on the CPU.
-
-        Raises:
-            KeyError: Nothing stored, or more than one thing, has these coordinates.
-            ResultError: The tensors' file is missing or is not the one that was stored.
-        """
+        """What was trained for these coordinates, by name, on the CPU; KeyError if not one."""
         if self.trained is None:
             raise KeyError(f"{self.figure} stores no trained tensors")
         keys = set(self.trained.where(**at).tasks)
@@ -102,10 +91,7 @@ class Result:
         return {k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)}
 
     def outcomes(self, tasks: Mapping[str, Task], *, measured: bool) -> dict[str, Outcome]:
-        """Return what those of the tasks gave that this result holds, by their keys.
-
-        That is what was trained and, if ``measured``, points too.
-        """
+        """What those of the tasks gave that are stored: what was trained, or ``measured`` too."""
         found: dict[str, Outcome] = {}
         stored = self._bundle() if self.trained else {}
         for key in set(self.trained.tasks if self.trained else ()) & set(tasks):
@@ -141,16 +127,10 @@ class Result:
 
 
 def results_directory(directory: Folder = None) -> Path:
-    """Find the folder that holds the results.
+    """Folder of the results: that given; ``ISACLIB_RESULTS``; or that of the project.
 
-    Args:
-        directory: Folder to use, wherever it is. None looks for it.
-
-    Returns:
-        The argument; else the environment variable ``ISACLIB_RESULTS``; else ``results/`` of the
-        nearest folder, from the current one upwards, that looks like this project (it holds
-        ``results/`` beside ``pyproject.toml`` or ``_config.yml``); else ``results/`` here. It need
-        not exist.
+    The project is the nearest folder, from here upwards, with ``results/`` beside
+    ``pyproject.toml`` or ``_config.yml``; else it is this one. The result need not exist.
     """
     chosen = directory or os.environ.get("ISACLIB_RESULTS")
     if chosen:
@@ -164,18 +144,14 @@ def results_directory(directory: Folder = None) -> Path:
 
 
 def result_path(figure: str, directory: Folder = None) -> Path:
-    """Return where a figure's result is stored: ``<directory>/<paper>/<figure>.json``.
-
-    Raises:
-        ValueError: ``figure`` is not a figure id.
-    """
+    """``<directory>/<paper>/<figure>.json``; ValueError if ``figure`` is no figure id."""
     if not isinstance(figure, str) or not re.fullmatch(_FIGURE, figure):
         raise ValueError(f"figure must be a figure id such as 'p1-fig2', got {figure!r}")
     return results_directory(directory) / figure.partition("-")[0] / f"{figure}.json"
 
 
 def recipe(figure: str, preset: str = "paper") -> str:
-    """Return the command that makes a figure's result again."""
+    """The command that makes a figure's result again."""
     return f"isaclib run {figure} --preset {preset}"
 
 
@@ -190,9 +166,8 @@ def save_result(
     Tensors are named ``<key of their task>/<name>``; their file is put into the provenance.
 
     Raises:
-        ValueError: The result is not valid; the message names the field, its value and what is
-            allowed. Nothing was written.
-        OSError: The files could not be written; what was stored before is unchanged.
+        ValueError: The result is not valid; nothing was written.
+        OSError: It could not be written; what was stored before is unchanged.
     """
     content = tensor_bytes(tensors) if tensors else b""
     digest = _files.sha256_of_bytes(content)
@@ -232,11 +207,7 @@ def _publishing(path: Path) -> Iterator[None]:
 
 
 def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
-    """Return tensors of any shape, dtype and device as a safetensors file; equal ones, equal bytes.
-
-    Raises:
-        ValueError: A value is not a tensor.
-    """
+    """Tensors of any shape, dtype and device as a safetensors file; equal ones, equal bytes."""
     import torch
     from safetensors.torch import save
 
@@ -251,20 +222,12 @@ def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
 
 
 def load_result(figure: str, directory: Folder = None) -> Result:
-    """Read a stored result and check all of it, its tensors' file included.
-
-    Args:
-        figure: Figure id, such as ``"p1-fig2"``.
-        directory: Results folder; see :func:`results_directory`.
-
-    Returns:
-        The result; ``null`` values are NaN.
+    """Read a stored result, ``null`` as NaN, and check all of it, its tensors' file included.
 
     Raises:
         ValueError: ``figure`` is not a figure id.
-        ResultError: The file or that of its tensors is missing, broken, edited, of another schema
-            or of another figure; the message names the file, what is wrong, and the command that
-            mends it.
+        ResultError: A file is missing, broken, edited, of another schema or of another figure; the
+            message names the file, what is wrong, and the command that mends it.
     """
     path = result_path(figure, directory)
     for last in (False, True):
@@ -316,12 +279,8 @@ def _read(path: Path, figure: str) -> Result:
     return result
 
 
-def load_tensors(path: Path, sha256: str, command: str = "") -> dict[str, torch.Tensor]:
-    """Read tensors from a safetensors file, onto the CPU.
-
-    Raises:
-        ResultError: The file is missing, is not a whole safetensors file, or has another SHA-256.
-    """
+def load_tensors(path: Path, sha256: str | None, command: str = "") -> dict[str, torch.Tensor]:
+    """Read tensors from a safetensors file, onto the CPU; ResultError if it is not that file."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 

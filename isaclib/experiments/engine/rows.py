@@ -21,10 +21,8 @@ C = TypeVar("C")
 class Row:
     """A place in a figure and what fills it.
 
-    Attributes:
-        at: Coordinates, such as ``{"system": "SL", "array": 0, "iteration": 100}``. Those of the
-            points that the task gives are added, and a task that gives none leaves no row.
-        task: What measures it.
+    Its coordinates are such as ``{"system": "SL", "array": 0}``. Those of the points that the task
+    gives are added, and a task that gives none leaves no row.
     """
 
     at: At
@@ -38,11 +36,9 @@ def no_rows(config: Any, seed: int) -> Iterable[Row]:
 
 @dataclass(frozen=True)
 class FigureSpec(Generic[C]):
-    """One figure of a paper.
+    """One figure of a paper; its id, such as ``"p1-fig2"``, begins with the paper's.
 
     Attributes:
-        id: Figure id, such as ``"p1-fig2"``, which begins with its paper's.
-        title: What the figure shows, in one line.
         presets: Configuration of each preset, a frozen dataclass.
         rows: Makes the rows of a configuration and a seed.
         units: Unit of each measured quantity, in the order in which they are stored.
@@ -71,11 +67,7 @@ class FigureSpec(Generic[C]):
         return self.config_of(result.config)
 
     def config_of(self, data: Mapping[str, Any]) -> C:
-        """Configuration from the JSON data that a result keeps of it.
-
-        Raises:
-            ValueError: It is not one of this figure.
-        """
+        """Configuration from the JSON data that a result keeps of it; ValueError if it is none."""
         from pydantic import TypeAdapter
 
         kind = type(next(iter(self.presets.values())))

@@ -39,17 +39,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True)
 class Request:
-    """One figure to run.
-
-    Attributes:
-        spec: The figure.
-        preset: Preset's name.
-        seed: Seed of the run.
-        device: ``"cpu"`` or ``"cuda"``.
-        results: Results folder.
-        runs: Folder for work in progress.
-        resume: Whether to go on from what earlier runs, and stored results, hold.
-    """
+    """One figure to run, on ``"cpu"`` or ``"cuda"``; unfinished work is in the folder ``runs``."""
 
     spec: FigureSpec[Any]
     preset: str
@@ -88,17 +78,13 @@ class Request:
 
 
 def runs_directory(results: Path, directory: Path | None = None) -> Path:
-    """Return the folder for work in progress: that given, ``ISACLIB_STATE``, or ``runs/``."""
+    """Folder for work in progress: that given, ``ISACLIB_STATE``, or ``runs/``."""
     chosen = directory or os.environ.get("ISACLIB_STATE")
     return Path(chosen) if chosen else results.resolve().parent / "runs"
 
 
 def resolve_device(device: str) -> str:
-    """Turn ``"auto"`` into what this machine has, and refuse a GPU that it has not.
-
-    Raises:
-        ValueError: The device is unknown, or ``"cuda"`` where there is no usable GPU.
-    """
+    """Turn ``"auto"`` into what this machine has; ValueError for a GPU that it has not."""
     check_one_of("device", device, DEVICES)
     import torch
 
@@ -115,8 +101,8 @@ def check_request(request: Request, overwrite: bool) -> None:
     """Find out before a run whatever would spoil it after.
 
     Raises:
-        ValueError: The preset or seed is not allowed, or the stored result is of a higher preset
-            and ``overwrite`` is not given.
+        ValueError: Preset or seed are not allowed, or a higher preset is stored and not to be
+            overwritten.
         OSError: A folder cannot be written.
     """
     check_one_of("preset", request.preset, tuple(request.spec.presets))
@@ -145,10 +131,7 @@ def forget(requests: Iterable[Request]) -> None:
 
 
 def run(request: Request, sweep: Sweep) -> Path:
-    """Run a figure and store its result.
-
-    Returns:
-        Path of the result file.
+    """Run a figure, store its result, and return the file's path.
 
     Raises:
         ValueError: Another process works on the same run, or the rows are not valid.

@@ -13,40 +13,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
 
 from isaclib._progress import listening
 from isaclib._validation import check_nonnegative_int
 from isaclib.experiments.engine.cache import Cache, Record, execute
 from isaclib.experiments.engine.progress import Update, display
-from isaclib.experiments.engine.tasks import Task, TaskError, graph, held_by, key_of, unfinished
+from isaclib.experiments.engine.tasks import Task, TaskError, graph, unfinished
 
-
-@dataclass(frozen=True)
-class Job:
-    """A task with all that is needed to run it anywhere; the fields survive pickling.
-
-    Attributes:
-        key: The task's key.
-        task: The task.
-        needs: Keys of the tasks that it holds.
-        cache: Where its outcome goes.
-    """
-
-    key: str
-    task: Task
-    needs: tuple[str, ...]
-    cache: Cache
-
-    @property
-    def name(self) -> str:
-        """The task in a message, as its folder in the cache is called."""
-        return f"{type(self.task).__name__}-{self.key}"
-
-
-def perform(job: Job) -> Record:
-    """Run one job, here or in a worker."""
-    return execute(job.task, job.cache)
+Tasks = Mapping[str, Task]
+Records = dict[str, Record]
 
 
 class Sweep:
@@ -57,9 +32,6 @@ class Sweep:
         scheduler: Address of an existing Dask scheduler, such as ``"tcp://10.0.0.1:8786"``. Its
             workers should have one thread each and see the same file system.
         progress: Whether progress is shown on stderr.
-
-    Raises:
-        ValueError: ``workers`` is negative, or both ``workers`` and ``scheduler`` are given.
     """
 
     def __init__(
@@ -78,13 +50,9 @@ class Sweep:
         self.progress = progress
 
     def run(self, tasks: Iterable[Task], cache: Cache) -> dict[str, Record]:
-        """Run every task that is not finished yet, and return what all of them gave by their keys.
+        """Run every task that is not finished yet, and return what all gave by their keys.
 
         What only finished tasks hold is not run, and missing from the answer if it is not stored.
-
-        Args:
-            tasks: What to run, with all that these tasks hold.
-            cache: Where finished tasks are found and stored.
 
         Raises:
             ValueError: A task holds what is not allowed, or is not at the top of a module.
@@ -96,15 +64,11 @@ class Sweep:
         done = {key: record for key, task in every.items() if (record := cache.read(task))}
         wanted = unfinished(roots, done)
         every = {key: task for key, task in every.items() if key in wanted or key in done}
-        missing = [
-            Job(key, task, tuple(key_of(needed) for needed in held_by(task)), cache)
-            for key, task in every.items()
-            if key in wanted
-        ]
+        missing = {key: task for key, task in every.items() if key in wanted}
         if missing:
             run = self._run_on_cluster if self._uses_cluster() else self._run_here
             with self._display(every, done) as update:
-                run(missing, done, update)
+                run(missing, cache, done, update)
         return {key: done[key] for key in every}
 
     def _uses_cluster(self) -> bool:
@@ -120,34 +84,32 @@ class Sweep:
         )
         return False
 
-    def _run_here(self, jobs: list[Job], done: dict[str, Record], update: Update) -> None:
-        """Run jobs one after another; what they report of themselves moves the progress on."""
-        for job in jobs:
-            kind = type(job.task).__name__
+    def _run_here(self, tasks: Tasks, cache: Cache, done: Records, update: Update) -> None:
+        """Run tasks one after another; what they report of themselves moves the progress on."""
+        for key, task in tasks.items():
+            kind = type(task).__name__
             try:
                 with listening(_within(kind, update)):
-                    done[job.key] = perform(job)
+                    done[key] = execute(task, cache)
             except Exception as error:
-                raise TaskError(job.name, error) from error
+                raise TaskError(cache.place(task).name, error) from error
             update(kind, 1.0)
 
-    def _run_on_cluster(self, jobs: list[Job], done: dict[str, Record], update: Update) -> None:
-        """Run jobs on the cluster and store each outcome as it comes."""
+    def _run_on_cluster(self, tasks: Tasks, cache: Cache, done: Records, update: Update) -> None:
+        """Run tasks on the cluster and store each outcome as it comes."""
         from isaclib.experiments.engine.cluster import completed
 
         # closing: the cluster goes down now, not when the garbage is collected.
-        with closing(completed(perform, jobs, self.workers, self.scheduler)) as outcomes:
-            for job, outcome in outcomes:
+        with closing(completed(tasks, cache, self.workers, self.scheduler)) as outcomes:
+            for key, outcome in outcomes:
+                task = tasks[key]
                 if isinstance(outcome, BaseException):
-                    raise TaskError(job.name, outcome) from outcome
+                    raise TaskError(cache.place(task).name, outcome) from outcome
                 # The worker has stored it already, unless it has another file system.
-                stored = job.cache.read(job.task)
-                done[job.key] = stored or job.cache.write(job.task, outcome)
-                update(type(job.task).__name__, 1.0)
+                done[key] = cache.read(task) or cache.write(task, outcome)
+                update(type(task).__name__, 1.0)
 
-    def _display(
-        self, every: Mapping[str, Task], done: Mapping[str, Record]
-    ) -> AbstractContextManager[Update]:
+    def _display(self, every: Tasks, done: Records) -> AbstractContextManager[Update]:
         if not self.progress:
             return nullcontext(lambda _kind, _part: None)
         kinds = [type(task).__name__ for task in every.values()]

@@ -61,12 +61,9 @@ Key = Annotated[str, StringConstraints(pattern="^[0-9a-f]{16}$")]
 class Quantity:
     """One measured quantity along the rows.
 
-    Attributes:
-        values: [rows], float. NaN where it is undefined, or was not measured.
-        low: [rows], float, or None. Lower end of the confidence interval.
-        high: [rows], float, or None. Upper end of the confidence interval.
-        count: [rows], int, or None. Independent samples behind each value, where known.
-        unit: Unit of the values, such as ``"rad"``; ``"1"`` for a pure number.
+    Values are NaN where they are undefined or were not measured. ``low`` and ``high`` are the ends
+    of confidence intervals, ``count`` the independent samples behind a value, where these are
+    known. ``unit`` is such as ``"rad"``; ``"1"`` for a pure number.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
@@ -98,7 +95,7 @@ class Quantity:
                 )
 
     def __len__(self) -> int:
-        """Return the number of rows."""
+        """Number of rows."""
         return len(self.values)
 
     @property
@@ -116,7 +113,7 @@ class Quantity:
         return Estimate(self.values[index], low, high, (self.count or {index: 0})[index] or 0)
 
     def take(self, rows: Sequence[int]) -> Quantity:
-        """Return the quantity of some rows, in the order given."""
+        """The quantity of some rows, in the order given."""
 
         def taken(column: list[Any] | None) -> list[Any] | None:
             return None if column is None else [column[i] for i in rows]
@@ -154,23 +151,23 @@ class Table:
             raise ValueError(f"coordinates and quantities must differ in name, got {both} twice")
 
     def __len__(self) -> int:
-        """Return the number of rows."""
+        """Number of rows."""
         return len(self.tasks)
 
     def __getitem__(self, name: str) -> Quantity:
-        """Return a quantity, or a coordinate that is a number, along the rows."""
+        """A quantity, or a coordinate that is a number, along the rows."""
         if name in self.quantities:
             return self.quantities[name]
         return Quantity([float("nan") if v is None else float(v) for v in self.at(name)])
 
     def at(self, name: str) -> list[Scalar | None]:
-        """Return a coordinate of all rows; the KeyError of an unknown one lists those there are."""
+        """A coordinate of all rows; the KeyError of an unknown one lists those there are."""
         if name not in self.coordinates:
             raise KeyError(f"no column {name!r}; there are {', '.join(map(repr, self._names()))}")
         return self.coordinates[name]
 
     def where(self, **at: Scalar | None) -> Table:
-        """Return the rows with these coordinates; the KeyError of none says which there are."""
+        """The rows with these coordinates; the KeyError of none says which there are."""
         rows = list(range(len(self)))
         for name, wanted in at.items():
             column = self.at(name)
@@ -183,7 +180,7 @@ class Table:
         return self.take(rows)
 
     def split(self, name: str) -> dict[Any, Table]:
-        """Return the rows by their values of a coordinate, in order of appearance."""
+        """The rows by their values of a coordinate, in order of appearance."""
         column = self.at(name)
         return {
             value: self.take([i for i, own in enumerate(column) if own == value])
@@ -192,7 +189,7 @@ class Table:
         }
 
     def take(self, rows: Sequence[int]) -> Table:
-        """Return some rows, in the order given; -1 is the last."""
+        """Some rows, in the order given; -1 is the last."""
         return Table(
             {name: [column[i] for i in rows] for name, column in self.coordinates.items()},
             {name: quantity.take(rows) for name, quantity in self.quantities.items()},
@@ -204,11 +201,7 @@ class Table:
 
 
 def tabulate(rows: Iterable[tuple[At, Point, str | None]], units: Mapping[str, str]) -> Table:
-    """Put measured points into columns.
-
-    Args:
-        rows: Coordinates, what was measured there, and the key of the task that did.
-        units: Unit of each quantity; they are stored in this order.
+    """Put measured points, with their rows' coordinates and keys, into columns in the units' order.
 
     Raises:
         ValueError: A quantity has no unit, or two rows have the same coordinates.

@@ -59,13 +59,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a task gave: measured points, trained tensors, or both.
-
-    Attributes:
-        points: What was measured.
-        tensors: Tensors by name, of any shape and dtype.
-        notes: What else is worth knowing, for the provenance.
-    """
+    """What a task gave: measured points, trained tensors, or both; and notes of provenance."""
 
     points: Sequence[Point] = ()
     tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
@@ -154,11 +148,7 @@ class TaskError(RuntimeError):
 
 
 def content(value: object) -> Any:
-    """Everything that a value says, as JSON data; what a key is made of.
-
-    Raises:
-        ValueError: Something is not allowed in a task.
-    """
+    """Everything that a value says, as JSON data, of which keys are made; or ValueError."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         head: dict[str, Any] = {"": kind.__name__}

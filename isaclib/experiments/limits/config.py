@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 
 from isaclib.experiments.engine.tasks import Test
+from isaclib.experiments.p1 import config as p1
+from isaclib.experiments.p2 import config as p2
+from isaclib.experiments.p3 import config as p3
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class FrontConfig:
 
 @dataclass(frozen=True)
 class LimitsConfig:
-    """Configuration of the limits of a paper's systems, which come from its stored results.
+    """Configuration of the limits of a paper's systems.
 
     Attributes:
         front: The front of all beams, for the first array.
@@ -29,29 +32,46 @@ class LimitsConfig:
     """
 
     front: FrontConfig = FrontConfig()
-    test: Test = field(default_factory=Test)
+    test: Test = Test()
     draws: int = 1
 
 
-_SMOKE = LimitsConfig(FrontConfig(beams=3, random=2), Test(samples=2000, block=1000))
+@dataclass(frozen=True)
+class P1Limits(LimitsConfig):
+    """Configuration of P1's limits; ``systems`` is that of Fig. 2."""
 
-SINGLE_CARRIER_PRESETS: dict[str, dict[str, LimitsConfig]] = {
-    "p1": {
-        "smoke": _SMOKE,
-        "desk": LimitsConfig(test=Test(samples=200_000)),
-        "paper": LimitsConfig(),
-    },
-    "p2": {
-        "smoke": _SMOKE,
-        "desk": LimitsConfig(FrontConfig(random=60), Test(samples=200_000), draws=3),
-        "paper": LimitsConfig(FrontConfig(random=100), draws=3),
-    },
-}
-"""Presets of P1 and of P2, whose arrays have impairments and whose fronts more local minima."""
+    systems: p1.TradeoffConfig = field(default_factory=p1.TradeoffConfig)
 
-MAP_PRESETS: dict[str, LimitsConfig] = {
-    "smoke": _SMOKE,
-    "desk": LimitsConfig(FrontConfig(beams=8, random=4), Test(samples=50_000), draws=3),
-    "paper": LimitsConfig(FrontConfig(beams=12, random=20), Test(samples=1_200_000), draws=3),
+
+@dataclass(frozen=True)
+class P2Limits(LimitsConfig):
+    """Configuration of P2's limits; ``systems`` is that of Fig. 4."""
+
+    systems: p2.ImpairedConfig = field(default_factory=p2.ImpairedConfig)
+
+
+@dataclass(frozen=True)
+class P3Limits(LimitsConfig):
+    """Configuration of P3's limits; ``systems`` is that of Fig. 5, whose rest is Fig. 3's."""
+
+    systems: p3.TradeoffConfig = field(default_factory=p3.TradeoffConfig)
+
+
+_SMOKE = (FrontConfig(beams=3, random=2), Test(samples=2000, block=1000), 1)
+
+P1_PRESETS = {
+    "smoke": P1Limits(*_SMOKE, p1.TRADEOFF_PRESETS["smoke"]),
+    "desk": P1Limits(FrontConfig(), Test(200_000), 1, p1.TRADEOFF_PRESETS["desk"]),
+    "paper": P1Limits(FrontConfig(), Test(), 1, p1.TRADEOFF_PRESETS["paper"]),
 }
-"""Presets of P3."""
+# P2's arrays have impairments, and their fronts more local minima.
+P2_PRESETS = {
+    "smoke": P2Limits(*_SMOKE, p2.IMPAIRED_PRESETS["smoke"]),
+    "desk": P2Limits(FrontConfig(random=60), Test(200_000), 3, p2.IMPAIRED_PRESETS["desk"]),
+    "paper": P2Limits(FrontConfig(random=100), Test(), 3, p2.IMPAIRED_PRESETS["paper"]),
+}
+P3_PRESETS = {
+    "smoke": P3Limits(*_SMOKE, p3.TRADEOFF_PRESETS["smoke"]),
+    "desk": P3Limits(FrontConfig(8, 4), Test(50_000), 3, p3.TRADEOFF_PRESETS["desk"]),
+    "paper": P3Limits(FrontConfig(12, 20), Test(1_200_000), 3, p3.TRADEOFF_PRESETS["paper"]),
+}

@@ -1,18 +1,16 @@
 """How much of the way from a baseline to the limit the systems of P1, P2 and P3 go."""
 
 import math
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from statistics import fmean
 
-from isaclib.experiments.series.results import Series
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.tables import Table
 from isaclib.metrics import pareto_front
 
-Load = Callable[[str], Any]
+Load = Callable[[str], Result]
 
-ARRAYS = range(3)
-"""Arrays that P2's and P3's means are over."""
 RADAR_WEIGHT = 0.09
 """omega_r of P1's autoencoder, the paper's own example."""
 LABELLED = 100
@@ -21,13 +19,7 @@ LABELLED = 100
 
 @dataclass(frozen=True)
 class Point:
-    """What a system does, or the mean over arrays of what it does.
-
-    Attributes:
-        p_md: Misdetection probability.
-        rmse: RMSE of detected targets [degrees or m].
-        own_beam: Misses of the best receiver behind the same beam; None if not measured.
-    """
+    """What a system does, or the mean over arrays; and the best receiver behind its own beam."""
 
     p_md: float
     rmse: float
@@ -35,16 +27,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """Systems between a baseline and the limit.
-
-    Attributes:
-        name: What they have in common.
-        unit: Unit of the RMSE.
-        start: Baseline that is to be improved on.
-        limit: Best receiver with the best beam.
-        systems: The systems by their names.
-    """
+class Distances:
+    """Systems between a baseline to be improved on, and the best receiver with the best beam."""
 
     name: str
     unit: str
@@ -53,91 +37,73 @@ class Scene:
     systems: dict[str, Point]
 
     def way(self, system: str) -> tuple[float, float]:
-        """Share of the way from start to limit that a system goes, negative behind the start."""
-        found = self.systems[system]
-        misses, error = (
-            (getattr(self.start, m) - getattr(found, m))
-            / (getattr(self.start, m) - getattr(self.limit, m))
-            for m in ("p_md", "rmse")
-        )
-        return misses, error
+        """Fraction of the way from start to limit that a system goes, negative behind the start."""
+        start, limit, own = self.start, self.limit, self.systems[system]
+        misses = (start.p_md - own.p_md) / (start.p_md - limit.p_md)
+        return misses, (start.rmse - own.rmse) / (start.rmse - limit.rmse)
+
+    def table(self) -> list[str]:
+        """Rows of a table in Markdown."""
+        lines = [f"| **{self.name}** | | | | | |", self._row("*start*", self.start, "", "")]
+        for name, point in self.systems.items():
+            ways = (f"{way:.0%}" if way > -1 else "behind" for way in self.way(name))
+            lines.append(self._row(name, point, *ways))
+        return [*lines, self._row("*limit*", self.limit, "100%", "100%")]
+
+    def _row(self, name: str, point: Point, *ways: str) -> str:
+        beam = "" if point.own_beam is None else f"{point.own_beam:.4f}"
+        cells = (name, f"{point.p_md:.4f}", f"{point.rmse:.2f}{self.unit}", beam, *ways)
+        return f"| {' | '.join(cells)} |"
 
 
-def scenes(load: Load) -> list[Scene]:
-    """All scenes.
-
-    Returns:
-        P1 at the symbol error rate of an autoencoder, P2 in both sectors and P3, these with the
-        beam on the radar alone.
-    """
-    return [_p1(load), _p2(load), _p2(load, unseen=True), _p3(load)]
+def distances(load: Load) -> list[Distances]:
+    """P1 at the SER of an autoencoder; P2 in both sectors and P3 for the radar alone."""
+    return [_p1(load), _p2(load, "seen"), _p2(load, "unseen"), _p3(load)]
 
 
 def distance_table(load: Load) -> str:
-    """The scenes as a table in Markdown."""
-    lines = [
-        "| | P_md | RMSE | own beam | way in P_md | way in RMSE |",
-        "|---|---|---|---|---|---|",
-    ]
-    for scene in scenes(load):
-        lines.append(f"| **{scene.name}** | | | | | |")
-        lines.append(_row("*start*", scene.start, scene.unit, ("", "")))
-        for name, point in scene.systems.items():
-            ways = tuple(f"{way:.0%}" if way > -1 else "behind" for way in scene.way(name))
-            lines.append(_row(name, point, scene.unit, ways))
-        lines.append(_row("*limit*", scene.limit, scene.unit, ("100%", "100%")))
-    return "\n".join(lines)
+    """All of :func:`distances` as a table in Markdown."""
+    head = ["| | P_md | RMSE | own beam | way in P_md | way in RMSE |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *(line for each in distances(load) for line in each.table())])
 
 
-def _row(name: str, point: Point, unit: str, ways: Sequence[str]) -> str:
-    beam = "" if point.own_beam is None else f"{point.own_beam:.4f}"
-    cells = (name, f"{point.p_md:.4f}", f"{point.rmse:.2f}{unit}", beam, *ways)
-    return f"| {' | '.join(cells)} |"
+def _mean(rows: Table, *columns: str) -> Point:
+    """Mean over the rows' arrays."""
+    return Point(*(fmean(rows[column].values) for column in columns))
 
 
-def _mean(points: Iterable[Point]) -> Point:
-    """Mean over arrays."""
-    every = list(points)
-    beams = [p.own_beam for p in every if p.own_beam is not None]
-    return Point(
-        statistics.fmean(p.p_md for p in every),
-        statistics.fmean(p.rmse for p in every),
-        statistics.fmean(beams) if beams else None,
-    )
+def _measured(rows: Table) -> Point:
+    """Systems of a result of limits."""
+    return _mean(rows, "measured_p_md", "measured_rmse", "p_md")
 
 
-def _measured(series: Series, index: int = -1) -> Point:
-    """A system of a result of limits."""
-    columns = ("measured_p_md", "measured_rmse", "p_md")
-    return Point(*(series[column].values[index] for column in columns))
+def _best(fronts: Table) -> Point:
+    """The ends of fronts with the fewest misses."""
+    ends = [front.take([-1]) for front in fronts.split("array").values()]
+    return Point(*(fmean(end[column].value for end in ends) for column in ("p_md", "rmse")))
 
 
-def _best(series: Series) -> Point:
-    """The end of a front, with the fewest misses."""
-    return Point(series["p_md"].values[-1], series["rmse"].values[-1])
-
-
-def _p1(load: Load) -> Scene:
-    stored, limits, name = load("p1-fig2"), load("p1-limits"), "autoencoder/deg/0"
-    own = limits[name]
-    index = own["parameter"].values.index(RADAR_WEIGHT)
-    ser = own["measured_ser"].values[index]
-    baseline = stored.where(system="baseline")
-    sers, p_ds, rmses = (baseline[q].values for q in ("ser", "p_d", "rmse_deg"))
-    misses = [1 - p_d for p_d in p_ds]
+def _p1(load: Load) -> Distances:
+    stored, limits = load("p1-fig2"), load("p1-limits")
+    own = limits.where(system="autoencoder", omega_r=RADAR_WEIGHT)
+    ser = own["measured_ser"].value
+    sweep, front = stored.where(system="baseline"), limits.where(system="front")
+    sers, misses = sweep["ser"].values, [1 - p_d for p_d in sweep["p_d"].values]
     # The baseline's share is continuous, so it too is read at that symbol error rate.
     chosen = pareto_front(sers, misses)
-    start = (_between(((sers[i], values[i]) for i in chosen), ser) for values in (misses, rmses))
-    front = limits["front/0"]
-    place = {"unit": "deg", "repetition": 0, "omega_r": RADAR_WEIGHT, "receivers": "classical"}
-    classical = stored.where(**place)
-    return Scene(
+    start = (
+        _between(((sers[i], values[i]) for i in chosen), ser)
+        for values in (misses, sweep["rmse_deg"].values)
+    )
+    autoencoder = stored.where(system="autoencoder", unit="deg", repetition=0)
+    classical = autoencoder.where(receivers="classical", omega_r=RADAR_WEIGHT)
+    return Distances(
         f"P1, at an SER of {ser:.4f}",
         "°",
         Point(*start),
-        Point(*(_at_ser(front, metric, ser) for metric in ("p_md", "rmse"))),
+        Point(*(front_at(front, metric, ser) for metric in ("p_md", "rmse"))),
         {
-            "autoencoder": _measured(own, index),
+            "autoencoder": _measured(own),
             "its beam, classical receiver": Point(
                 1 - classical["p_d"].value, classical["rmse_deg"].value
             ),
@@ -145,7 +111,7 @@ def _p1(load: Load) -> Scene:
     )
 
 
-def _at_ser(front: Series, metric: str, ser: float) -> float:
+def front_at(front: Table, metric: str, ser: float) -> float:
     """A front at a symbol error rate."""
     return _between(zip(front["ser"].values, front[metric].values, strict=True), ser)
 
@@ -159,52 +125,42 @@ def _between(points: Iterable[tuple[float, float]], ser: float) -> float:
     return y0 * (y1 / y0) ** part
 
 
-def _p2(load: Load, *, unseen: bool = False) -> Scene:
-    limits, end = load("p2-limits"), "/unseen" if unseen else ""
-    networks = load("p2-fig5" if unseen else "p2-fig4")["networks/unlimited/0"]
-    kinds = {
-        "baseline, spacings known": ("baseline/known", ARRAYS),
-        "model-driven, 500 angles": ("model-driven/unlimited", ARRAYS),
-        "model-driven, 156 angles": ("model-driven/limited", ARRAYS),
-        "networks, 21 neurons, one array": ("networks/limited", range(1)),
-    }
-    systems = {
-        label: _mean(_measured(limits[f"{kind}/{n}{end}"]) for n in arrays)
-        for label, (kind, arrays) in kinds.items()
-    }
-    systems["networks, 128 neurons, one array"] = Point(
-        networks["p_md"].values[-1], networks["rmse_deg"].values[-1]
-    )
-    return Scene(
-        "P2, target in [-20°, 20°], unseen" if unseen else "P2, target in [-40°, -20°]",
+def _p2(load: Load, sector: str) -> Distances:
+    limits = load("p2-limits").where(sector=sector)
+    networks = load("p2-fig4").where(system="networks", sector=sector, array=0, omega_r=1.0)
+    wide = networks.where(complexity="unlimited", step="angle")
+    baseline = limits.where(system="baseline", rho=1.0)
+    learned = limits.where(omega_r=1.0)
+    matrix = learned.where(system="model-driven")
+    return Distances(
+        f"P2, target in {'[-40°, -20°]' if sector == 'seen' else '[-20°, 20°], unseen'}",
         "°",
-        _mean(_measured(limits[f"baseline/unknown/{n}{end}"]) for n in ARRAYS),
-        _mean(_best(limits[f"front/{n}{end}"]) for n in ARRAYS),
-        systems,
+        _measured(baseline.where(spacings="unknown")),
+        _best(limits.where(system="front")),
+        {
+            "baseline, spacings known": _measured(baseline.where(spacings="known")),
+            "model-driven, 500 angles": _measured(matrix.where(complexity="unlimited")),
+            "model-driven, 156 angles": _measured(matrix.where(complexity="limited")),
+            "networks, 21 neurons, one array": _measured(learned.where(system="networks")),
+            "networks, 128 neurons, one array": _mean(wide, "p_md", "rmse_deg"),
+        },
     )
 
 
-def _p3(load: Load) -> Scene:
-    limits, learning = load("p3-limits"), load("p3-learning")
-    kinds = {
-        "baseline, spacings known": "known",
-        "SL": "SL",
-        "UL": "UL",
-        "SSL: SL, then UL": "SL+UL",
-    }
-    systems = {
-        label: _mean(_measured(limits[f"{kind}/{n}"]) for n in ARRAYS)
-        for label, kind in kinds.items()
-    }
-    likely = learning.where(system="maximum likelihood", samples=LABELLED)
-    systems[f"maximum likelihood, {LABELLED} labelled echoes"] = _mean(
-        Point(*(rows[q].value for q in ("p_md", "position")))
-        for rows in (likely.where(array=n) for n in ARRAYS)
-    )
-    return Scene(
+def _p3(load: Load) -> Distances:
+    limits = load("p3-limits")
+    ends = limits.where(figure="p3-fig3").split("system")
+    likely = load("p3-learning").where(system="maximum likelihood", samples=LABELLED)
+    return Distances(
         "P3",
         " m",
-        _mean(_measured(limits[f"unknown/{n}"]) for n in ARRAYS),
-        _mean(_best(limits[f"front/{n}"]) for n in ARRAYS),
-        systems,
+        _measured(ends["unknown"]),
+        _best(limits.where(system="front")),
+        {
+            "baseline, spacings known": _measured(ends["known"]),
+            "SL": _measured(ends["SL"]),
+            "UL": _measured(ends["UL"]),
+            "SSL: SL, then UL": _measured(ends["SL+UL"]),
+            f"maximum likelihood, {LABELLED} labelled echoes": _mean(likely, "p_md", "position"),
+        },
     )

@@ -1,108 +1,127 @@
-"""The independent pieces of the limits: the front of all beams, and the limit of one beam.
-
-Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
-"""
+"""The pieces of the limits: the front of all beams on an array, and the limit of one beam there."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
-from isaclib.channels.narrowband import RadarChannel
-from isaclib.experiments.p3.scenario import Scenario
-from isaclib.experiments.series.assembly import with_tuples
-from isaclib.limits.beams import ParetoBeam, certificate, errors_certificate, pareto_beams
-from isaclib.limits.error_rates import BeamCriteria, known_place_level
-from isaclib.signal.arrays import Sector
+from isaclib.experiments.engine.tasks import Outcome, Point, Task, Test, Work
+from isaclib.experiments.limits.systems import (
+    Baseline,
+    Known,
+    SystemBeam,
+    measured_values,
+    scene_of,
+)
+from isaclib.limits.beams import certificate, errors_certificate, pareto_beams
+from isaclib.limits.error_rates import known_place_level
+from isaclib.metrics import Estimate
+from isaclib.signal.modulation import qam
 from isaclib.signal.noise import step_generator
-from isaclib.systems.limit_measurement import Limit, measure_limit, measure_map_limit
 from isaclib.systems.transceiver import Measurement
 
 
-def complex_data(values: torch.Tensor) -> list[list[float]]:
-    """A complex vector as JSON data."""
-    return torch.view_as_real(values.detach().cpu().to(torch.complex128).resolve_conj()).tolist()
-
-
-def complex_vector(data: list[list[float]]) -> torch.Tensor:
-    """The reverse of :func:`complex_data`."""
-    return torch.view_as_complex(torch.tensor(data, dtype=torch.float64))
-
-
-def find_front(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FindFront(Task):
     """Search the front of symbol errors and misses over all beams.
 
-    Returns:
-        ``beams``: for each the ``beam``, its ``limit``, ``ser``, ``p_md`` and ``floor`` at the
-        level of the search, ``reached`` out of ``starts``, and ``floor_known``, which no receiver
-        with any beam within the limit misses less than; ``ser_floor``, below which no beam's SER
-        is.
+    The outcome's tensors are ``beam``, ``[beams, antennas, 2]``, float64, real and imaginary parts;
+    and, ``[beams]`` each, ``ser``, ``p_md_search`` and ``floor`` at the level of the search,
+    ``reached`` out of ``starts``, ``floor_known``, which no receiver with any beam within the limit
+    misses less than, and ``ser_floor``, below which no beam's SER is.
+
+    Attributes:
+        baseline: What says where, and its threshold at which level.
+        beams: Beams on the front.
+        random: Random starts of each search, besides least-squares beams.
+        seed: Seed of the starts.
     """
-    generator = step_generator(payload["seed"], "limits/front", 0)
-    search = _criteria(payload, payload["level"])
-    known = _criteria(payload, known_place_level(payload["p_fa"]))
-    counts = {"count": payload["beams"], "random": payload["random"]}
-    front = pareto_beams(search, generator=generator, **counts)
-    # Beams that are good for one threshold are not the best for another, but they prove a bound.
-    found = [_front_record(beam, known) for beam in front]
-    return {"beams": found, "ser_floor": errors_certificate(search, front[0].beam)}
+
+    baseline: Baseline
+    beams: int
+    random: int
+    seed: int
+
+    def run(self, work: Work) -> Outcome:
+        """Search."""
+        generator = step_generator(self.seed, "limits/front", 0)
+        scene = scene_of(self.baseline)
+        threshold = work.outcome(self.baseline).points[0].values["threshold"]
+        assert isinstance(threshold, Estimate)
+        search = scene.criteria(scene.level(threshold.value))
+        known = scene.criteria(known_place_level(scene.scenario.p_fa))
+        front = pareto_beams(search, self.beams, generator, random=self.random)
+        # Beams that are good for one threshold are not the best for another, but prove a bound.
+        columns = {
+            "ser": [found.ser for found in front],
+            "p_md_search": [found.p_md for found in front],
+            "floor": [found.floor for found in front],
+            "floor_known": [certificate(known, found.beam, found.limit) for found in front],
+            "reached": [found.reached for found in front],
+            "starts": [found.starts for found in front],
+            "ser_floor": [errors_certificate(search, front[0].beam)] * len(front),
+        }
+        tensors = {k: torch.tensor(v, dtype=torch.float64) for k, v in columns.items()}
+        beams = torch.stack([torch.view_as_real(found.beam) for found in front])
+        return Outcome(tensors={"beam": beams, **tensors})
 
 
-def _criteria(payload: Mapping[str, Any], level: float) -> BeamCriteria:
-    return BeamCriteria(
-        torch.tensor(payload["positions"], dtype=torch.float64),
-        Sector(*payload["target_sector_deg"]),
-        Sector(*payload["receiver_sector_deg"]),
-        payload["radar_snr"],
-        payload["communication_snr"],
-        level,
-        payload["order"],
-    )
+@dataclass(frozen=True)
+class FrontBeam:
+    """One of the best beams, by its index on the front."""
+
+    front: FindFront
+    index: int
+
+    def known(self, work: Work) -> Known:
+        """The beam, and what was found in the search for it."""
+        found = {k: v[self.index] for k, v in work.outcome(self.front).tensors.items()}
+        beam = torch.view_as_complex(found.pop("beam"))
+        return Known(beam, qam(4), {name: float(value) for name, value in found.items()})
 
 
-def _front_record(found: ParetoBeam, known: BeamCriteria) -> dict[str, Any]:
-    record = {name: value for name, value in asdict(found).items() if name != "beam"}
-    limit = None if math.isinf(found.limit) else found.limit
-    floor = certificate(known, found.beam, found.limit)
-    return {**record, "limit": limit, "floor_known": floor, "beam": complex_data(found.beam)}
+@dataclass(frozen=True)
+class MeasureLimit(Task):
+    """Measure what no receiver beats with one beam.
 
-
-def measure_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure what no receiver of P1 or P2 beats with one beam."""
-    positions = torch.tensor(payload["positions"], dtype=torch.float64)
-    radar = RadarChannel(positions, Sector(*payload["sector_deg"]), payload["snr_db"])
-    measurement = Measurement(p_fa=payload["p_fa"], **payload["measurement"])
-    beam, symbols = (complex_vector(payload[name]) for name in ("beam", "symbols"))
-    found = measure_limit(radar, beam, measurement, symbols.to(torch.complex64))
-    return limit_record(found, payload["share"], 180 / math.pi)
-
-
-def measure_map_beam_limit(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure what no receiver of P3 beats with one beam."""
-    scenario = Scenario(**with_tuples(payload["scenario"]))
-    scene = scenario.scene(scenario.spacings(payload["draw"], payload["seed"]))
-    measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    beam = complex_vector(payload["beam"])
-    found = measure_map_limit(scene.radar, beam, scene.basis, measurement)
-    return limit_record(found, payload["share"], 1.0)
-
-
-def limit_record(found: Limit, share: float | None, unit: float) -> dict[str, dict[str, float]]:
-    """A limit as JSON data.
-
-    Returns:
-        For each of ``p_md``, ``p_fa``, ``rmse`` and ``rmse_limit`` the value, its interval and the
-        sample count.
+    Attributes:
+        baseline: What says where.
+        beam: The beam. If its system's detections are known, ``rmse_limit`` is for as many.
+        test: Sample counts.
+        seed: Seed of the test samples.
     """
-    record = {"p_md": asdict(found.p_md), "p_fa": asdict(found.p_fa)}
-    errors = {
-        "rmse": found.rmse,
-        "rmse_limit": found.rmse_limit(1 - found.p_md.value if share is None else share),
-    }
-    for name, estimate in errors.items():
-        record[name] = asdict(estimate)
-        record[name].update({e: unit * record[name][e] for e in ("value", "low", "high")})
-    return record
+
+    baseline: Baseline
+    beam: FrontBeam | SystemBeam
+    test: Test
+    seed: int
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        known, scene, test = self.beam.known(work), scene_of(self.baseline), self.test
+        if known is None:
+            return Outcome()
+        p_fa = scene.scenario.p_fa
+        measurement = Measurement(test.samples, p_fa, self.seed, test.block, work.device)
+        found = scene.limit(known.beam, known.symbols, measurement)
+        detected = known.detected or 1 - found.p_md.value
+        unit = 180 / math.pi if scene.spacings is None else 1.0
+        values = {**known.values, "p_md": found.p_md, "p_fa": found.p_fa}
+        errors = {"rmse": found.rmse, "rmse_limit": found.rmse_limit(detected)}
+        for name, e in errors.items():
+            values[name] = Estimate(unit * e.value, unit * e.low, unit * e.high, e.count)
+        return Outcome([Point(values)])
+
+
+@dataclass(frozen=True)
+class ShowMeasured(Task):
+    """Show what was measured of systems whose limits are not: their points, by other names."""
+
+    coordinates = ("eta", "phi")
+
+    measured: Task
+
+    def run(self, work: Work) -> Outcome:
+        """Rename."""
+        points = work.outcome(self.measured).points
+        return Outcome([Point(measured_values(point), point.at) for point in points])

@@ -5,10 +5,9 @@ paper-scale runs were looked at.
 """
 
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
-from isaclib.experiments.engine.claims import Claims, Number, Status, Verdict
+from isaclib.experiments.engine.claims import Claims, Number, Verdict
 from isaclib.experiments.engine.criteria import (
     CLOSE_P_D,
     CLOSE_RMSE,
@@ -40,13 +39,8 @@ def weights(rows: Table) -> list[Any]:
     return sorted(rows.split("omega_r"))
 
 
-def mean_at(rows: Table, metric: str, omega_r: float) -> float:
+def mean_at(rows: Table, name: str, metric: str, omega_r: float) -> Number:
     """Mean of a metric over trainings at one radar weight."""
-    return statistics.fmean(rows.where(omega_r=omega_r)[metric].values)
-
-
-def trained(name: str, rows: Table, metric: str, omega_r: float) -> Number:
-    """A metric at one radar weight, over the trainings."""
     values = rows.where(omega_r=omega_r)[metric].values
     return average(f"{name} at omega_r = {omega_r:g}", values, "trainings")
 
@@ -62,13 +56,14 @@ def gaps(rows: Table, baseline: Table) -> tuple[list[float], list[float]]:
     return differences, ratios
 
 
-def energy(fig3: Result, omega_r: float, sector: str) -> float:
+def energy(fig3: Result, omega_r: float, sector: str) -> Number:
     """Mean energy that a learned beam sends towards a sector, ``target`` or ``receiver``."""
     scenario: Scenario = FIG3.config(fig3).scenario
     low, high = getattr(scenario, f"{sector}_sector_deg")
     rows = fig3.where(system="autoencoder", omega_r=omega_r)
     pairs = zip(rows["angle_deg"].values, rows["energy"].values, strict=True)
-    return statistics.fmean(e for angle, e in pairs if low <= angle <= high)
+    mean = statistics.fmean(e for angle, e in pairs if low <= angle <= high)
+    return Number(f"energy towards the {sector} at omega_r = {omega_r:g}", mean)
 
 
 @CLAIMS.claim(
@@ -114,18 +109,14 @@ def radar_end(fig2: Result, fig3: Result) -> Verdict:
     """Compare the two largest radar weights, and the beams of the extreme ones."""
     rows = degrees(fig2)
     first, *_, before, last = weights(rows)
-    ser_before, ser_last = (mean_at(rows, "ser", w) for w in (before, last))
-    energy_first, energy_last = (energy(fig3, w, "receiver") for w in (first, last))
+    ser = [mean_at(rows, "SER", "ser", w) for w in (before, last)]
+    beams = [energy(fig3, w, "receiver") for w in (first, last)]
     return Verdict(
-        status_of(ser_last >= 10 * ser_before, energy_last <= energy_first / 10),
-        f"SER {ser_before:.4f} at omega_r = {before:g}, {ser_last:.4f} at {last:g}; mean energy "
-        f"towards the receiver {energy_first:.2f} at omega_r = {first:g}, {energy_last:.3f} "
-        f"at {last:g}",
-        numbers=(
-            *(trained("SER", rows, "ser", w) for w in (before, last)),
-            Number(f"energy towards the receiver at omega_r = {first:g}", energy_first),
-            Number(f"energy towards the receiver at omega_r = {last:g}", energy_last),
-        ),
+        status_of(ser[1].value >= 10 * ser[0].value, beams[1].value <= beams[0].value / 10),
+        f"SER {ser[0].value:.4f} at omega_r = {before:g}, {ser[1].value:.4f} at {last:g}; mean "
+        f"energy towards the receiver {beams[0].value:.2f} at omega_r = {first:g}, "
+        f"{beams[1].value:.3f} at {last:g}",
+        numbers=(*ser, *beams),
     )
 
 
@@ -141,7 +132,9 @@ def comm_end(fig2: Result) -> Verdict:
     """Compare the two smallest radar weights with the sweet spot."""
     rows = degrees(fig2)
     places = [*weights(rows)[:2], SWEET_SPOT]
-    p_d, rmse = ([mean_at(rows, m, w) for w in places] for m in ("p_d", "rmse_deg"))
+    names = {"P_d": "p_d", "RMSE (degrees)": "rmse_deg"}
+    means = [[mean_at(rows, *name, w) for w in places] for name in names.items()]
+    p_d, rmse = ([number.value for number in found] for found in means)
     falls = p_d[0] <= p_d[2] / 2 and p_d[1] < p_d[2]
     rises = rmse[0] >= 2 * rmse[2] and rmse[1] > rmse[2]
     return Verdict(
@@ -149,11 +142,7 @@ def comm_end(fig2: Result) -> Verdict:
         f"at omega_r = {', '.join(f'{w:g}' for w in places)}: P_d "
         f"{', '.join(f'{v:.3f}' for v in p_d)}; RMSE "
         f"{', '.join(f'{v:.2f}' for v in rmse)} degrees",
-        numbers=tuple(
-            trained(name, rows, metric, w)
-            for name, metric in (("P_d", "p_d"), ("RMSE (degrees)", "rmse_deg"))
-            for w in places
-        ),
+        numbers=(*means[0], *means[1]),
     )
 
 
@@ -169,22 +158,24 @@ def comm_end(fig2: Result) -> Verdict:
 def sweet_spot(fig2: Result, fig3: Result) -> Verdict:
     """Compare the sweet spot with the best of all radar weights."""
     rows = degrees(fig2)
-    best = max(mean_at(rows, "p_d", w) for w in weights(rows))
-    least = min(mean_at(rows, "ser", w) for w in weights(rows))
-    p_d, ser = (mean_at(rows, m, SWEET_SPOT) for m in ("p_d", "ser"))
-    target, receiver = (energy(fig3, SWEET_SPOT, sector) for sector in ("target", "receiver"))
+    p_d, ser = (
+        {w: mean_at(rows, name, name.lower(), w) for w in weights(rows)} for name in ("P_d", "SER")
+    )
+    best, least = max(n.value for n in p_d.values()), min(n.value for n in ser.values())
+    own = (p_d[SWEET_SPOT], ser[SWEET_SPOT])
+    beams = [energy(fig3, SWEET_SPOT, sector) for sector in ("target", "receiver")]
+    good = own[0].value >= 0.85 * best and own[1].value <= 5 * least
     return Verdict(
-        status_of(p_d >= 0.85 * best and ser <= 5 * least, min(target, receiver) >= 1),
-        f"P_d {p_d:.3f} (largest of all omega_r: {best:.3f}), SER {ser:.4f} (smallest: "
-        f"{least:.4f}); mean energy towards target {target:.2f} and receiver {receiver:.2f} "
-        f"(1 without a beam)",
+        status_of(good, min(beam.value for beam in beams) >= 1),
+        f"P_d {own[0].value:.3f} (largest of all omega_r: {best:.3f}), SER {own[1].value:.4f} "
+        f"(smallest: {least:.4f}); mean energy towards target {beams[0].value:.2f} and receiver "
+        f"{beams[1].value:.2f} (1 without a beam)",
         numbers=(
-            trained("P_d", rows, "p_d", SWEET_SPOT),
+            own[0],
             Number("largest mean P_d of all omega_r", best),
-            trained("SER", rows, "ser", SWEET_SPOT),
+            own[1],
             Number("smallest mean SER of all omega_r", least),
-            Number("energy towards the target at omega_r = 0.09", target),
-            Number("energy towards the receiver at omega_r = 0.09", receiver),
+            *beams,
         ),
     )
 
@@ -205,19 +196,13 @@ def uncertainty_monotone(fig4: Result) -> Verdict:
         pairs = [(i, j) for i in range(len(rows)) for j in range(i)]
         alike.append([(sigma[i] - sigma[j]) * (rmse[i] - rmse[j]) > 0 for i, j in pairs])
     every = [pair for training in alike for pair in training]
-    status: Status = "partly" if sum(every) / len(every) >= MOST else "not reproduced"
+    what = "pairs of omega_r that sigma and RMSE put in the same order"
+    counts = ", ".join(f"{sum(training)} of {len(training)}" for training in alike)
+    parts = [sum(training) / len(training) for training in alike]
     return Verdict(
-        "reproduced" if all(every) else status,
-        "pairs of omega_r that sigma and RMSE put in the same order: "
-        + ", ".join(f"{sum(training)} of {len(training)}" for training in alike)
-        + f" in {len(alike)} trainings",
-        numbers=(
-            average(
-                "share of the pairs of omega_r that sigma and RMSE put in the same order",
-                [sum(training) / len(training) for training in alike],
-                "trainings",
-            ),
-        ),
+        status_of(all(every), sum(every) / len(every) >= MOST),
+        f"{what}: {counts} in {len(alike)} trainings",
+        numbers=(average(f"share of the {what}", parts, "trainings"),),
     )
 
 
@@ -312,17 +297,14 @@ def sequential(result: Result) -> Verdict:
     own = result.where(**AUTOENCODER, schedule="sequential")
     for schedule in ("joint", "joint, equal steps"):
         joint = result.where(**AUTOENCODER, schedule=schedule)
-
-        def pairs(metric: str, joint: Table = joint) -> Sequence[tuple[float, float]]:
-            return list(zip(own[metric].values, joint[metric].values, strict=True))
-
-        differences = [a - b for a, b in pairs("p_d")]
-        ratios = [a / b for a, b in pairs("rmse_deg")]
-        both = list(zip(differences, ratios, strict=True))
-        better, against = (
-            sum(d > 0 and r < 1 for d, r in both),
-            sum(d < 0 and r > 1 for d, r in both),
+        p_d, rmse = (
+            list(zip(own[metric].values, joint[metric].values, strict=True))
+            for metric in ("p_d", "rmse_deg")
         )
+        differences, ratios = [a - b for a, b in p_d], [a / b for a, b in rmse]
+        both = list(zip(differences, ratios, strict=True))
+        better = sum(d > 0 and r < 1 for d, r in both)
+        against = sum(d < 0 and r > 1 for d, r in both)
         passed.append(better / len(both) >= MOST)
         texts.append(
             f"against {schedule}: better in both P_d and RMSE in {better} of {len(both)} pairs, "

@@ -76,25 +76,14 @@ class Scenario:
         return Sector(*self.receiver_sector_deg)
 
     def nominal_positions(self) -> torch.Tensor:
-        """Half-wavelength positions, the phase zero at the first element as in P1.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
-        """
+        """Half-wavelength positions from the first element on, ``[antennas]`` [wavelengths]."""
         return element_positions(self.num_antennas)
 
     def positions(self, impairment: Impairment | None = None, seed: int = 0) -> torch.Tensor:
-        """True element positions.
+        """True element positions, ``[antennas]``, float64 [wavelengths]; nominal if not impaired.
 
         A centred array is moved so that its nominal first element is at zero, like the others: a
         shift changes every steering vector by a common phase alone.
-
-        Args:
-            impairment: Which impaired array; the nominal one if not given.
-            seed: Seed of the run.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
         """
         if impairment is None:
             return self.nominal_positions()

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from isaclib.channels.narrowband import target_echo
 from isaclib.experiments.engine.results import Result
 from isaclib.experiments.engine.rows import FigureSpec, Row
 from isaclib.experiments.engine.tasks import Outcome, Point, Task, Test, Work
@@ -161,19 +160,12 @@ class Detect(Task):
         radar, _ = scenario.channels(positions)
         measurement = measurement_of(scenario, self.test, self.seed, work)
         beam = baseline_transceiver(scenario, positions, self.rho, 0.0, 500).beam().to(work.device)
+        ones = torch.ones(measurement.block, device=work.device)
         found: dict[tuple[str, bool], list[torch.Tensor]] = {}
         for present in (False, True):
             for generator in measurement.blocks(f"maprt/{present}"):
                 realization = radar.draw(measurement.block, generator, present=present)
-                echo = target_echo(
-                    beam,
-                    torch.ones(measurement.block, device=generator.device),
-                    theta=realization.theta,
-                    gain=realization.gain,
-                    noise=realization.noise,
-                    positions=radar.positions,
-                    present=realization.present,
-                )
+                echo = radar(beam, ones, realization)
                 unknown, _ = maprt(echo, radar.positions, scenario.target_sector)
                 known = known_signal_statistic(echo, beam, scenario)
                 found.setdefault(("p_d_unknown", present), []).append(unknown.cpu())
@@ -195,33 +187,28 @@ def maprt_rows(c: MaprtConfig, seed: int) -> Iterator[Row]:
 
 def draw_maprt(result: Result) -> "Figure":
     """The closed-form MAPRT against brute force, and against knowing the signal."""
-    from isaclib.experiments.engine.panels import LABELS
-    from isaclib.experiments.engine.plotting import (
-        COLORS,
-        name_source,
-        new_figure,
-        plot_points,
-        style,
-    )
+    from isaclib.experiments.engine import panels, plotting
 
     brute, detection = (result.where(check=name) for name in ("brute force", "detection"))
-    with style():
-        figure, (left, right) = new_figure(2)
+    blue, orange, gray = (plotting.COLORS[name] for name in ("blue", "orange", "gray"))
+    with plotting.style():
+        figure, (left, right) = plotting.new_figure(2)
         closed = brute["closed_form"].values
-        left.plot([0, max(closed)], [0, max(closed)], "--", color=COLORS["gray"])
-        left.plot(closed, brute["brute_force"].values, "o", color=COLORS["blue"], alpha=0.5)
+        left.plot([0, max(closed)], [0, max(closed)], "--", color=gray)
+        left.plot(closed, brute["brute_force"].values, "o", color=blue, alpha=0.5)
         left.set(
             xlabel="log-ratio, closed form", ylabel="log-ratio, largest value that scipy found"
         )
         for test, color, marker, label in (
-            ("unknown", COLORS["blue"], "o", "Eq. (18), signal maximized over"),
-            ("known", COLORS["orange"], "s", "Eq. (16), signal known"),
+            ("p_d_unknown", blue, "o", "Eq. (18), signal maximized over"),
+            ("p_d_known", orange, "s", "Eq. (16), signal known"),
         ):
-            y = f"p_d_{test}"
-            plot_points(right, detection, "rho", y, color=color, marker=marker, label=label)
-        right.set(xlabel=r"trade-off parameter $\rho$", ylabel=LABELS["p_d"])
+            plotting.plot_points(
+                right, detection, "rho", test, color=color, marker=marker, label=label
+            )
+        right.set(xlabel=r"trade-off parameter $\rho$", ylabel=panels.LABELS["p_d"])
         right.legend(loc="lower right")
-        name_source(figure, result)
+        plotting.name_source(figure, result)
     return figure
 
 

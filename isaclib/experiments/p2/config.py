@@ -1,4 +1,8 @@
-"""Parameters of P2 Sec. V as frozen dataclasses, and the presets of its figures."""
+"""Parameters of P2 Sec. V as frozen dataclasses, and the presets of its figures.
+
+On the desk two cores manage 128 neurons and a tenth of the batch where the paper has 1,024 and
+10,000 samples. Steering matrices are trained as in the paper.
+"""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +11,7 @@ import torch
 from isaclib._validation import check_one_of
 from isaclib.experiments.engine.tasks import Test
 from isaclib.experiments.p1 import config as p1_config
-from isaclib.experiments.p1.config import Impairment
+from isaclib.experiments.p1.config import Impairment, SpacingReading
 from isaclib.learning.losses import AngleUnit
 from isaclib.receivers.softmax import Reading
 from isaclib.signal.arrays import element_positions
@@ -19,37 +23,25 @@ from isaclib.systems.steering_matrix.model import Perturbation
 RADAR_WEIGHTS = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.15, 0.4, 0.6, 0.8, 1.0)
 """Hyper-parameters omega_r of P2 Sec. V-A: weights of the networks' losses, rho of the others."""
 
-UNSEEN_SECTOR_DEG = (-20.0, 20.0)
-"""Target sector of P2 Sec. V-D: twice as wide as any that is trained on."""
+SectorDeg = tuple[float, float]
+"""Both ends of a sector [degrees]."""
 
 
 @dataclass(frozen=True)
 class Scenario(p1_config.Scenario):
     """The scenario of P2 Sec. V-A: P1's, another target sector, and a centred phase reference."""
 
-    target_sector_deg: tuple[float, float] = (-40.0, -20.0)
+    target_sector_deg: SectorDeg = (-40.0, -20.0)
 
     def nominal_positions(self) -> torch.Tensor:
-        """Half-wavelength positions, the phase zero in the centre of the array.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
-        """
+        """Half-wavelength positions around zero, ``[num_antennas]``, float64 [wavelengths]."""
         return element_positions(self.num_antennas, reference="center")
 
     def positions(self, impairment: Impairment | None = None, seed: int = 0) -> torch.Tensor:
-        """True element positions, their phase zero in the centre.
-
-        Args:
-            impairment: Which impaired array; the nominal one if not given.
-            seed: Seed of the run.
-
-        Returns:
-            ``[num_antennas]``, float64 [wavelengths].
+        """True element positions of the nominal array, or of an impaired one, likewise.
 
         Raises:
-            ValueError: If the impairment has a reading that does not number elements from the
-                centre, as P2 does.
+            ValueError: The reading of the impairment does not number elements from the centre.
         """
         if impairment is None:
             return self.nominal_positions()
@@ -63,26 +55,17 @@ class Scenario(p1_config.Scenario):
             generator=step_generator(seed, f"impairment/{impairment.model}", impairment.draw),
         )
 
-    def towards(self, sector_deg: tuple[float, float]) -> "Scenario":
-        """The same with another target sector.
-
-        Args:
-            sector_deg: Where the target can be [degrees].
-        """
+    def towards(self, sector_deg: SectorDeg) -> "Scenario":
+        """The same with another target sector [degrees]."""
         return replace(self, target_sector_deg=sector_deg)
 
 
 @dataclass(frozen=True)
 class MatrixTraining:
-    """How a steering matrix is trained, P2 Sec. V-A.
+    """How a steering matrix is trained, P2 Sec. V-A, from the true one and a perturbation.
 
-    Attributes:
-        grid_size: Number of grid angles N_grid.
-        steps: Training steps.
-        batch: Samples a step, of which half have a target.
-        learning_rate: Adam's step size.
-        reading: Of Eq. (13), see :func:`isaclib.receivers.softmax.softmax_angle`.
-        perturbation: What is added to the true matrix at the start.
+    Half of a batch has a target. ``reading`` is that of Eq. (13), see
+    :func:`isaclib.receivers.softmax.softmax_angle`.
     """
 
     grid_size: int = 500
@@ -95,16 +78,10 @@ class MatrixTraining:
 
 @dataclass(frozen=True)
 class NetworkTraining:
-    """How networks are trained, P2 Sec. IV-A.2 and V-A.
+    """How networks with so many hidden neurons are trained, P2 Sec. IV-A.2 and V-A.
 
-    Attributes:
-        width: Hidden neurons N.
-        steps: Steps of each of the two training steps.
-        batch: Samples a step.
-        learning_rate: Adam's step size.
-        indicator: Of Eq. (11), see
-            :class:`isaclib.systems.sector_networks.training.SectorPlan`.
-        angle_unit: Unit of the angle in the mean squared error.
+    ``steps`` are those of each of the two training steps. For the readings of Eq. (11) and of the
+    angle loss see :class:`isaclib.systems.sector_networks.training.SectorPlan`.
     """
 
     width: int = 1024
@@ -116,26 +93,23 @@ class NetworkTraining:
 
 
 @dataclass(frozen=True)
-class IdealConfig:
-    """Configuration of Fig. 3.
-
-    Attributes:
-        scenario: Array, sectors and SNRs.
-        test: Sample counts.
-        radar_weights: Hyper-parameters omega_r, and trade-off parameters rho.
-        grid_size: Grid angles of the baseline's beams.
-        matrix: Training of the steering matrix.
-        networks: Training of the networks.
-        readings: Of Eq. (13), the figure's own first; a steering matrix is trained for each.
-        indicators: Of Eq. (11), the figure's own first.
-        angle_units: Of the networks' angle loss, the figure's own first.
-        few_radar_weights: Fewer omega_r, for readings of the networks that are not the figure's.
-    """
+class Config:
+    """What all figures have in common; ``grid_size`` is that of the baseline's beams."""
 
     scenario: Scenario = Scenario()
-    test: Test = field(default_factory=Test)
-    radar_weights: tuple[float, ...] = RADAR_WEIGHTS
+    test: Test = Test()
     grid_size: int = 500
+
+
+@dataclass(frozen=True)
+class IdealConfig(Config):
+    """Configuration of Fig. 3; the first of each reading is the figure's own.
+
+    A steering matrix is trained in each reading of Eq. (13), and networks for fewer omega_r in each
+    other reading of Eq. (11) and of the unit of the angle loss.
+    """
+
+    radar_weights: tuple[float, ...] = RADAR_WEIGHTS
     matrix: MatrixTraining = MatrixTraining()
     networks: NetworkTraining = NetworkTraining()
     readings: tuple[Reading, ...] = ("literal", "sector")
@@ -143,84 +117,85 @@ class IdealConfig:
     angle_units: tuple[AngleUnit, ...] = ("deg", "rad")
     few_radar_weights: tuple[float, ...] = (0.01, 0.4, 1.0)
 
+    def matrices(self) -> list[MatrixTraining]:
+        """Training of a steering matrix in each reading."""
+        return [replace(self.matrix, reading=reading) for reading in self.readings]
+
+    def networks_and_readings(self) -> list[NetworkTraining]:
+        """Training of the figure's networks, and of those that differ from them in one reading."""
+        others = [replace(self.networks, indicator=i) for i in self.indicators[1:]]
+        others += [replace(self.networks, angle_unit=unit) for unit in self.angle_units[1:]]
+        return [self.networks, *others]
+
 
 @dataclass(frozen=True)
-class ImpairedConfig:
-    """Configuration of Fig. 4, and of Fig. 5, which shows the same systems elsewhere.
+class ArraysConfig(Config):
+    """What the figures with spacing errors have in common.
 
     Attributes:
-        scenario: Array, sectors and SNRs.
-        test: Sample counts.
-        unseen_sector_deg: Target sector of Fig. 5 [degrees].
-        radar_weights: Hyper-parameters omega_r, and trade-off parameters rho.
-        rhos: Trade-off parameters rho of the baseline.
-        grid_size: Grid angles of the baseline's beams.
-        unlimited: Training of the steering matrix and of the networks without a limit on their
-            complexity.
-        limited: The same with one.
-        model: Reading of the spacing errors. P2 draws K-1 of them: distances between neighbours.
+        unseen_sector_deg: Target sector of Fig. 5, twice as wide as any that is trained on.
         std_wavelengths: Standard deviation of the spacings [wavelengths].
         baseline_draws: Arrays that the baseline is measured on.
         matrix_draws: Arrays that steering matrices are trained for, the first of the same.
-        network_draws: Arrays that networks are trained for, the first of the same.
     """
 
-    scenario: Scenario = Scenario()
-    test: Test = field(default_factory=Test)
-    unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
+    unseen_sector_deg: SectorDeg = (-20.0, 20.0)
+    std_wavelengths: float = 1 / 30
+    baseline_draws: int = 20
+    matrix_draws: int = 3
+
+    def sectors(self) -> dict[str, SectorDeg]:
+        """Target sectors, of which training meets the like of the first."""
+        return {"seen": self.scenario.target_sector_deg, "unseen": self.unseen_sector_deg}
+
+    def arrays(self, model: SpacingReading, draws: int) -> list[Impairment]:
+        """The first arrays under a reading of the spacing errors."""
+        return [Impairment(model, self.std_wavelengths, draw) for draw in range(draws)]
+
+
+@dataclass(frozen=True)
+class ImpairedConfig(ArraysConfig):
+    """Configuration of Figs. 4 and 5, which show the same systems.
+
+    ``model`` is the reading of the spacing errors: P2 draws K-1 distances between neighbours.
+    """
+
     radar_weights: tuple[float, ...] = RADAR_WEIGHTS
     rhos: tuple[float, ...] = RADAR_WEIGHTS
-    grid_size: int = 500
     unlimited: tuple[MatrixTraining, NetworkTraining] = (MatrixTraining(), NetworkTraining())
     limited: tuple[MatrixTraining, NetworkTraining] = (
         MatrixTraining(grid_size=156),
         NetworkTraining(width=21),
     )
-    model: p1_config.SpacingReading = "cumulative"
-    std_wavelengths: float = 1 / 30
-    baseline_draws: int = 20
-    matrix_draws: int = 3
+    model: SpacingReading = "cumulative"
     network_draws: int = 1
+
+    def trainings(self) -> dict[str, tuple[MatrixTraining, NetworkTraining]]:
+        """Trainings of steering matrix and networks by the limit on their complexity."""
+        return {"unlimited": self.unlimited, "limited": self.limited}
 
 
 @dataclass(frozen=True)
-class ReadingsConfig:
+class ReadingsConfig(ArraysConfig):
     """Configuration of the comparison of the readings of the spacing errors.
 
-    Attributes:
-        scenario: Array, sectors and SNRs.
-        test: Sample counts.
-        unseen_sector_deg: Target sector of Fig. 5 [degrees].
-        models: Readings of the spacing errors: the text's, and the one that putting :math:`d_k`
-            into the printed steering vector gives.
-        std_wavelengths: Standard deviation of the spacings [wavelengths].
-        grid_size: Grid angles of the baseline's beams.
-        matrix: Training of the steering matrices.
-        baseline_draws: Arrays that the baseline is measured on.
-        matrix_draws: Arrays that steering matrices are trained for, the first of the same.
+    They are the text's, and what putting :math:`d_k` into the printed steering vector gives.
     """
 
-    scenario: Scenario = Scenario()
-    test: Test = field(default_factory=Test)
-    unseen_sector_deg: tuple[float, float] = UNSEEN_SECTOR_DEG
-    models: tuple[p1_config.SpacingReading, ...] = ("cumulative", "per_element_centered")
-    std_wavelengths: float = 1 / 30
-    grid_size: int = 500
+    models: tuple[SpacingReading, ...] = ("cumulative", "per_element_centered")
     matrix: MatrixTraining = MatrixTraining(grid_size=156)
-    baseline_draws: int = 20
-    matrix_draws: int = 3
 
+
+# Presets
 
 _SMOKE_TEST = Test(samples=2000, block=1000)
 _SMOKE_MATRIX = MatrixTraining(grid_size=60, steps=3, batch=100)
 _SMOKE_NETWORKS = NetworkTraining(width=8, steps=3, batch=100)
 _DESK_TEST = Test(samples=200_000)
-# Two cores manage 128 neurons and a tenth of the batch where the paper has 1,024 and 10,000
-# samples. Steering matrices are trained as in the paper.
 _DESK_WIDE = NetworkTraining(width=128, steps=8000, batch=1000)
 _DESK_NARROW = NetworkTraining(width=21, steps=20_000, batch=1000)
 
-IDEAL_PRESETS: dict[str, IdealConfig] = {
+IDEAL_PRESETS = {
     "smoke": IdealConfig(
         test=_SMOKE_TEST,
         radar_weights=(0.0, 0.4, 1.0),
@@ -232,7 +207,7 @@ IDEAL_PRESETS: dict[str, IdealConfig] = {
     "desk": IdealConfig(test=_DESK_TEST, networks=_DESK_WIDE),
     "paper": IdealConfig(),
 }
-IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
+IMPAIRED_PRESETS = {
     "smoke": ImpairedConfig(
         test=_SMOKE_TEST,
         radar_weights=(0.0, 0.4, 1.0),
@@ -250,13 +225,9 @@ IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
     ),
     "paper": ImpairedConfig(),
 }
-READINGS_PRESETS: dict[str, ReadingsConfig] = {
+READINGS_PRESETS = {
     "smoke": ReadingsConfig(
-        test=_SMOKE_TEST,
-        grid_size=60,
-        matrix=_SMOKE_MATRIX,
-        baseline_draws=2,
-        matrix_draws=1,
+        test=_SMOKE_TEST, grid_size=60, matrix=_SMOKE_MATRIX, baseline_draws=2, matrix_draws=1
     ),
     "desk": ReadingsConfig(test=_DESK_TEST, matrix=MatrixTraining(grid_size=156, steps=10_000)),
     "paper": ReadingsConfig(),

@@ -1,231 +1,189 @@
-"""The independent pieces of P2's sweeps: train and measure, or measure baselines.
+"""The pieces of P2's figures: train steering matrices and networks, measure them and the baseline.
 
-Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
-What a system does is measured for several target sectors, since P2 trains for all sectors at once.
+P2 trains for all sectors at once, so a system is measured for any target sector.
 """
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 
+from isaclib._progress import report
+from isaclib.experiments.engine.tasks import At, Outcome, Point, Task, Test, Work
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.tasks import baseline_transceiver
-from isaclib.experiments.p2.config import Scenario
-from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.series.results import save_weights
-from isaclib.signal.arrays import Sector
+from isaclib.experiments.p1.tasks import (
+    baseline_transceiver,
+    measurement_of,
+    performance_values,
+)
+from isaclib.experiments.p2.config import MatrixTraining, NetworkTraining, Scenario, SectorDeg
+from isaclib.learning.networks import load_parameters
+from isaclib.metrics import Estimate
 from isaclib.signal.modulation import qam
-from isaclib.signal.sectors import RandomSectors
-from isaclib.systems.sector_networks.model import SectorTransceiver, seeded_sector_autoencoder
+from isaclib.systems.sector_networks.model import (
+    SectorAutoencoder,
+    SectorTransceiver,
+    seeded_sector_autoencoder,
+)
 from isaclib.systems.sector_networks.training import SectorPlan, train_sector_autoencoder
 from isaclib.systems.steering_matrix.model import (
+    ModelDriven,
     ModelDrivenTransceiver,
-    Perturbation,
     seeded_model_driven,
 )
 from isaclib.systems.steering_matrix.training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.transceiver import (
-    Baseline,
-    Measurement,
-    Performance,
-    Transceiver,
-    measure,
-    operating_point,
-)
+from isaclib.systems.transceiver import Performance, Transceiver, measure, operating_point
 
-Record = dict[str, dict[str, float]]
+Shares = tuple[float, ...]
+"""Trade-off parameters: rho of the baseline, omega_r of a steering matrix."""
+
+Transceivers = Iterator[tuple[At, Transceiver]]
+"""A system at each of its trade-off parameters, with their coordinate."""
 
 
-def p2_record(record: Mapping[str, dict[str, float]]) -> Record:
-    """A record of P1 as P2 plots it: the misdetection probability, and no uncertainty.
+@dataclass(frozen=True)
+class Setting:
+    """A scenario, the seed of parameters, samples and arrays, and which array; None is nominal."""
 
-    Returns:
-        For each of ``ser``, ``p_md``, ``p_fa``, ``rmse_deg`` and ``threshold`` the value, its
-        interval and the sample count.
-    """
-    p_d = record["p_d"]
-    p_md = {"value": 1 - p_d["value"], "low": 1 - p_d["high"], "high": 1 - p_d["low"]}
-    kept = {name: record[name] for name in ("ser", "p_fa", "rmse_deg", "threshold")}
-    return {"p_md": {**p_md, "count": p_d["count"]}, **kept}
+    scenario: Scenario
+    seed: int
+    impairment: Impairment | None = None
 
-
-class _Bench:
-    """Where the systems of one task are measured: its array, sectors and sample counts.
-
-    Args:
-        payload: ``scenario``, ``impairment`` (or None), the ``seed`` of the array,
-            ``target_sectors_deg`` and ``measurement``.
-    """
-
-    def __init__(self, payload: Mapping[str, Any]) -> None:
-        self.scenario = Scenario(**with_tuples(payload["scenario"]))
-        impairment = payload["impairment"]
-        self.positions = self.scenario.positions(
-            None if impairment is None else Impairment(**impairment), payload["seed"]
-        )
-        self.sectors = [(float(low), float(high)) for low, high in payload["target_sectors_deg"]]
-        self.measurement = Measurement(p_fa=self.scenario.p_fa, **payload["measurement"])
-
-    def measure(self, transceivers: Callable[[Sector], list[Transceiver]]) -> list[list[Record]]:
-        """Measure transceivers with one sensing receiver for each target sector."""
-        found = []
-        for degrees in self.sectors:
-            scenario = self.scenario.towards(degrees)
-            radar, communication = scenario.channels(self.positions)
-            systems = transceivers(scenario.target_sector)
-            operating = operating_point(systems[0], radar, self.measurement)
-            found.append(
-                [
-                    p2_record(
-                        performance_record(
-                            measure(t, radar, communication, self.measurement, operating)
-                        )
-                    )
-                    for t in systems
-                ]
-            )
-        return found
+    def positions(self) -> torch.Tensor:
+        """True element positions, ``[antennas]``, float64 [wavelengths]."""
+        return self.scenario.positions(self.impairment, self.seed)
 
 
-def train_matrix(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Train one steering matrix, and measure it over all trade-off parameters."""
-    bench = _Bench(payload)
-    training, device = payload["matrix"], bench.measurement.device
-    model = seeded_model_driven(
-        bench.scenario.num_antennas,
-        training["grid_size"],
-        seed=payload["repetition"],
-        perturbation=Perturbation(**training["perturbation"]),
-        reading=training["reading"],
-    ).to(device)
-    plan = ModelDrivenPlan(
-        steps=training["steps"],
-        batch=training["batch"],
-        learning_rate=training["learning_rate"],
-        order=bench.scenario.order,
-    )
-    radar, _ = bench.scenario.channels(bench.positions)
-    train_model_driven(model, radar, plan, directory, seed=payload["repetition"], device=device)
-    model.to(device)
-    save_weights(directory / WEIGHTS, model.state_dict())
-    symbols = qam(bench.scenario.order).to(device)
+@dataclass(frozen=True)
+class LeastSquares:
+    """The baseline of P2 Sec. III, which knows the true positions or assumes the nominal ones."""
 
-    def transceivers(sector: Sector) -> list[Transceiver]:
-        receiver = bench.scenario.receiver_sector
-        return [
-            ModelDrivenTransceiver(model, sector, receiver, rho, symbols=symbols)
-            for rho in payload["radar_weights"]
-        ]
+    setting: Setting
+    known: bool
+    grid_size: int
 
-    with torch.no_grad():
-        return {"sectors": bench.measure(transceivers)}
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
+        """It at each rho."""
+        assumed = self.setting.positions() if self.known else scenario.nominal_positions()
+        symbols = qam(scenario.order).to(work.device)
+        for rho in shares:
+            point = baseline_transceiver(scenario, assumed, rho, 0.0, self.grid_size)
+            beam = point.beamformer.to(work.device)
+            yield {"rho": rho}, replace(point, symbols=symbols, beamformer=beam)
 
 
-def train_networks(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Train the networks for one radar weight, and measure them after each training step.
+@dataclass(frozen=True)
+class TrainMatrix(Task):
+    """Train a steering matrix; the outcome's tensors are its parameters."""
 
-    The detector is trained in the first step, and the beamformer goes on without it in the second:
-    the measurement between the steps tells what that does.
+    setting: Setting
+    training: MatrixTraining
 
-    Returns:
-        ``detection`` and ``angle``, the state after either step: for each target sector a list of
-        one record.
-    """
-    bench = _Bench(payload)
-    training, device = dict(payload["networks"]), bench.measurement.device
-    model = seeded_sector_autoencoder(
-        bench.scenario.num_antennas,
-        bench.scenario.order,
-        training.pop("width"),
-        seed=payload["repetition"],
-    ).to(device)
-    plan = SectorPlan(payload["radar_weight"], sectors=RandomSectors(), **training)
-    found: dict[str, Any] = {}
-
-    @torch.no_grad()
-    def measured(step: str) -> None:
-        model.to(device)
-        found[step] = bench.measure(
-            lambda sector: [SectorTransceiver(model, sector, bench.scenario.receiver_sector)]
+    def untrained(self) -> ModelDriven:
+        """The matrix that training begins with."""
+        return seeded_model_driven(
+            self.setting.scenario.num_antennas,
+            self.training.grid_size,
+            seed=self.setting.seed,
+            perturbation=self.training.perturbation,
+            reading=self.training.reading,
         )
 
-    train_sector_autoencoder(
-        model,
-        *bench.scenario.channels(bench.positions),
-        plan,
-        directory,
-        seed=payload["repetition"],
-        device=device,
-        after_step=measured,
-    )
-    save_weights(directory / WEIGHTS, model.state_dict())
-    return found
+    def run(self, work: Work) -> Outcome:
+        """Train, or go on from a checkpoint."""
+        setting, training = self.setting, self.training
+        model = self.untrained().to(work.device)
+        size = (training.steps, training.batch, training.learning_rate)
+        plan = ModelDrivenPlan(*size, order=setting.scenario.order)
+        radar, _ = setting.scenario.channels(setting.positions())
+        train_model_driven(
+            model, radar, plan, work.directory, seed=setting.seed, device=work.device
+        )
+        return Outcome(tensors=model.state_dict())
+
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
+        """The trained matrix at each omega_r, which is its rho."""
+        model, symbols = self.untrained(), qam(scenario.order).to(work.device)
+        load_parameters(model, work.outcome(self).tensors)
+        sectors = (scenario.target_sector, scenario.receiver_sector)
+        for share in shares:
+            system = ModelDrivenTransceiver(model.to(work.device), *sectors, share, symbols=symbols)
+            yield {"omega_r": share}, system
 
 
-def measure_baseline(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure the baseline over its sweep, on one array, for each target sector."""
-    bench = _Bench(payload)
-    return {
-        "sectors": [
-            [
-                p2_record(record)
-                for record in baseline_records(
-                    bench.scenario.towards(degrees), bench.positions, payload
-                )
-            ]
-            for degrees in bench.sectors
-        ]
-    }
+@dataclass(frozen=True)
+class TrainNetworks(Task):
+    """Train networks for one omega_r; the outcome's tensors are their parameters.
 
-
-def performance_record(performance: Performance) -> dict[str, dict[str, float]]:
-    """Performance as JSON data, angles in degrees.
-
-    Returns:
-        For each of ``ser``, ``p_d``, ``p_fa``, ``rmse_deg``, ``sigma_deg``, ``sigma_mean_deg`` and
-        ``threshold`` the value, its interval and the sample count.
+    There are two training steps: the second starts with networks that have been through the first.
     """
-    estimates = asdict(performance)
-    level = estimates.pop("threshold")
-    record = {name: estimates[name] for name in ("ser", "p_d", "p_fa")}
-    for name in ("rmse", "sigma", "sigma_mean"):
-        e = estimates[name]
-        record[f"{name}_deg"] = {
-            **{end: math.degrees(e[end]) for end in ("value", "low", "high")},
-            "count": e["count"],
-        }
-    record["threshold"] = {end: level[end] for end in ("value", "low", "high", "count")}
-    return record
+
+    setting: Setting
+    training: NetworkTraining
+    radar_weight: float
+    start: "TrainNetworks | None" = None
+
+    def model(self, before: "TrainNetworks | None", work: Work) -> SectorAutoencoder:
+        """Networks as a step left them, or untrained."""
+        scenario = self.setting.scenario
+        sizes = (scenario.num_antennas, scenario.order, self.training.width)
+        model = seeded_sector_autoencoder(*sizes, seed=self.setting.seed)
+        if before:
+            load_parameters(model, work.outcome(before).tensors)
+        return model.to(work.device)
+
+    def run(self, work: Work) -> Outcome:
+        """Train, or go on from a checkpoint."""
+        setting, model = self.setting, self.model(self.start, work)
+        options = {k: v for k, v in vars(self.training).items() if k != "width"}
+        train_sector_autoencoder(
+            model,
+            *setting.scenario.channels(setting.positions()),
+            SectorPlan(self.radar_weight, **options),
+            work.directory,
+            seed=setting.seed,
+            device=work.device,
+            steps=("angle" if self.start else "detection",),
+        )
+        return Outcome(tensors=model.state_dict())
+
+    def transceivers(self, scenario: Scenario, shares: Shares, work: Work) -> Transceivers:
+        """The trained networks, which were trained for one omega_r."""
+        model = self.model(self, work)
+        yield {}, SectorTransceiver(model, scenario.target_sector, scenario.receiver_sector)
 
 
-def baseline_records(
-    scenario: Scenario, positions: torch.Tensor, payload: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Records of the baseline over a sweep."""
-    assumed = positions if payload["known"] else scenario.nominal_positions()
-    radar, communication = scenario.channels(positions)
-    measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    operating = None
-    records = []
-    for rho, phase in payload["points"]:
-        transceiver = baseline_transceiver(scenario, assumed, rho, phase, payload["grid_size"])
-        transceiver = _to_device(transceiver, measurement.device)
-        operating = operating or operating_point(transceiver, radar, measurement)
-        found = measure(transceiver, radar, communication, measurement, operating)
-        records.append(performance_record(found))
-    return records
+System = LeastSquares | TrainMatrix | TrainNetworks
 
 
-def _to_device(transceiver: Baseline, device: str) -> Baseline:
-    """The same transceiver with its tensors on a device."""
-    return Baseline(
-        transceiver.symbols.to(device),
-        transceiver.beamformer.to(device),
-        transceiver.positions,
-        transceiver.sector,
-        transceiver.grid_size,
-    )
+@dataclass(frozen=True)
+class Measure(Task):
+    """Measure a system for targets in a sector, at its trade-off parameters if it has several."""
+
+    coordinates = ("rho", "omega_r")
+
+    system: System
+    sector_deg: SectorDeg
+    test: Test
+    shares: Shares = ()
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        setting = self.system.setting
+        scenario = setting.scenario.towards(self.sector_deg)
+        radar, communication = scenario.channels(setting.positions())
+        measurement = measurement_of(scenario, self.test, setting.seed, work)
+        operating, points = None, []
+        for at, system in self.system.transceivers(scenario, self.shares, work):
+            # Without a target the beam does not matter: one threshold is that of all points.
+            operating = operating or operating_point(system, radar, measurement)
+            found = measure(system, radar, communication, measurement, operating)
+            points.append(Point(values(found), at))
+            report(len(points) / max(len(self.shares), 1))
+        return Outcome(points)
+
+
+def values(found: Performance) -> dict[str, Estimate]:
+    """Performance as stored: misdetections, and angles in degrees."""
+    own = {"p_md": found.p_d.complement(), **performance_values(found)}
+    return {name: own[name] for name in ("ser", "p_md", "p_fa", "rmse_deg", "threshold")}

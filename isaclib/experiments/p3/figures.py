@@ -62,20 +62,22 @@ if it found the true spacings."""
 
 ORDERS: tuple[Order, ...] = ("SL", "UL", "SL+UL", "UL+SL")
 
-Course = Mapping[int, Trained]
+Checkpoints = Mapping[int, Trained]
 """Spacings of a schedule by iteration."""
 
 
 # Trainings
 
 
-def course(c: Learning, order: Order, array: Array, seed: int) -> dict[int, Trained]:
+def checkpoints(c: Learning, order: Order, array: Array, seed: int) -> dict[int, Trained]:
     """A schedule of Fig. 3."""
     training = c.training
     if "+" in order:
         marks = c.marks() if order == "SL+UL" else (training.steps - training.labelled // 2,)
-        begun = course(c, "SL" if order == "SL+UL" else "UL", array, seed)
-        return fork(c, order, array, seed, labelled=training.labelled, begun=begun, marks=marks)
+        first_stage = checkpoints(c, "SL" if order == "SL+UL" else "UL", array, seed)
+        return second_stage(
+            c, order, array, seed, labelled=training.labelled, first_stage=first_stage, marks=marks
+        )
     # Where the other loss takes over.
     change = training.labelled if order == "SL" else training.steps - training.labelled
     marks = tuple(sorted({*c.marks(), change}))
@@ -84,17 +86,17 @@ def course(c: Learning, order: Order, array: Array, seed: int) -> dict[int, Trai
     return {mark: Trained(whole, mark) for mark in marks}
 
 
-def fork(
+def second_stage(
     c: Learning,
     order: Order,
     array: Array,
     seed: int,
     *,
     labelled: int,
-    begun: Course,
+    first_stage: Checkpoints,
     marks: Sequence[int] = (),
 ) -> dict[int, Trained]:
-    """A schedule whose second stage goes on from a course of its first loss alone."""
+    """A schedule whose second stage goes on from a training with its first loss alone."""
     first, second = c.training.stages(order, labelled)
     own = sorted({mark - first.steps for mark in marks if mark > first.steps} | {second.steps})
     rest = TrainSpacings(
@@ -103,10 +105,10 @@ def fork(
         seed,
         (second,),
         c.training.parameter,
-        start=begun[first.steps],
+        start=first_stage[first.steps],
         marks=tuple(own),
     )
-    early = {mark: spacings for mark, spacings in begun.items() if mark <= first.steps}
+    early = {mark: spacings for mark, spacings in first_stage.items() if mark <= first.steps}
     return early | {first.steps + mark: Trained(rest, mark) for mark in own}
 
 
@@ -128,7 +130,7 @@ def sensing_rows(c: SensingConfig, seed: int) -> Iterator[Row]:
     full = (c.training.labelled, c.training.steps)  # where schedules are compared
     yield from reference_rows(c, seed, range(c.draws), list(REFERENCES))
     for order, array in product(ORDERS, range(c.draws)):
-        for mark, spacings in course(c, order, array, seed).items():
+        for mark, spacings in checkpoints(c, order, array, seed).items():
             test = c.test if mark in full else c.curve
             measure = Measure(c.scenario, array, seed, spacings, test)
             yield Row({"system": order, "array": array, "iteration": mark}, measure)
@@ -137,7 +139,7 @@ def sensing_rows(c: SensingConfig, seed: int) -> Iterator[Row]:
 def sensing_trainings(c: SensingConfig, seed: int) -> Iterator[Row]:
     """The trainings of all schedules; one of two stages stores its second."""
     for order, array in product(ORDERS, range(c.draws)):
-        last = course(c, order, array, seed)[c.training.steps]
+        last = checkpoints(c, order, array, seed)[c.training.steps]
         yield Row({"system": order, "array": array}, last.training)
 
 
@@ -180,14 +182,14 @@ def ratio_rows(c: RatioConfig, seed: int) -> Iterator[Row]:
     training = c.training
     counts = {0, training.labelled, *map(training.iterations, c.ratios)}
     for array in range(c.ratio_draws):
-        labelled = course(c, "SL", array, seed)
+        labelled = checkpoints(c, "SL", array, seed)
         for count in sorted(counts):
             if count == 0:
-                ends: Course = course(c, "UL", array, seed)
+                ends: Checkpoints = checkpoints(c, "UL", array, seed)
             elif count == training.labelled:
-                ends = course(c, "SL+UL", array, seed)
+                ends = checkpoints(c, "SL+UL", array, seed)
             else:
-                ends = fork(c, "SL+UL", array, seed, labelled=count, begun=labelled)
+                ends = second_stage(c, "SL+UL", array, seed, labelled=count, first_stage=labelled)
             at: At = {"system": "SL+UL", "array": array, "ratio": count / training.steps}
             yield Row(at, Measure(c.scenario, array, seed, ends[training.steps], c.test))
         whole = Measure(c.scenario, array, seed, labelled[training.steps], c.test)
@@ -227,11 +229,11 @@ SYSTEMS = {
 def tradeoff_rows(c: TradeoffConfig, seed: int) -> Iterator[Row]:
     """All joint beams of each system."""
     for array in range(c.draws):
-        supervised = course(c, "SL", array, seed)
+        supervised = checkpoints(c, "SL", array, seed)
         learned: dict[str, tuple[Assumed, Receiver]] = {
             "SL": (supervised[c.training.steps], "learned"),
             "SL short": (supervised[c.training.labelled], "learned"),
-            "SL+UL": (course(c, "SL+UL", array, seed)[c.training.steps], "learned"),
+            "SL+UL": (checkpoints(c, "SL+UL", array, seed)[c.training.steps], "learned"),
         }
         for system in SYSTEMS:
             assumed, receiver = (REFERENCES | learned)[system]

@@ -146,10 +146,7 @@ class Measure(Task):
         """Measure; a training that diverged before has no points."""
         scenario = self.scenario
         true = scenario.spacings(self.array, self.seed)
-        assumed = {"true": true, "nominal": scenario.nominal()}.get(str(self.assumed))
-        if not isinstance(self.assumed, str):
-            assumed = self.assumed.spacings(work)
-        assert assumed is not None
+        assumed = self.spacings(work)
         if not assumed.isfinite().all():
             return Outcome()
         measurement = measurement_of(scenario, self.test, self.seed, work)
@@ -167,6 +164,14 @@ class Measure(Task):
             points.append(Point(values, {"eta": eta, "phi": phi} if self.beams else {}))
             report((number + 1) / max(len(self.beams), 1))
         return Outcome(points)
+
+    def spacings(self, work: Work) -> torch.Tensor:
+        """The spacings that are assumed, ``[antennas]``, float64 [wavelengths]."""
+        if self.assumed == "nominal":
+            return self.scenario.nominal()
+        if self.assumed == "true":
+            return self.scenario.spacings(self.array, self.seed)
+        return self.assumed.spacings(work)
 
 
 @dataclass(frozen=True)

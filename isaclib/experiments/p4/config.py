@@ -5,13 +5,13 @@ the receivers know) has its defaults here; ``p4-choices`` shows what each of the
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from isaclib.channels.codes import CodeChannel, EchoChannel, Fading, Ways
 from isaclib.data.images import ImageData, load_cifar10, synthetic_images
 from isaclib.systems.semantic.link import Link
 from isaclib.systems.semantic.model import Layers
-from isaclib.systems.semantic.training import SemanticPlan, TaskWeights
+from isaclib.systems.semantic.training import TaskWeights
 
 FADINGS: tuple[Fading, ...] = ("awgn", "rayleigh")
 """Both channels of P4 Sec. II."""
@@ -25,6 +25,9 @@ TEN_CLASSES = TaskWeights(1 / 3, 1 / 3, 0.0, 1 / 3)
 PIXEL_SCALE = 16.0
 """One over the variance of CIFAR-10's pixels, 0.062: the scale of the reconstruction loss at which
 all losses begin at about one."""
+LITERAL = 16 / 17
+"""Sensing weight at which the scaled losses are, up to a common factor, the plain mean squared
+error and the cross-entropy with 1/2 each."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,9 @@ class Images:
     def load(self) -> ImageData:
         """Read or make the images.
 
-        Returns:
-            Training and test images, so many as asked for.
-
         Raises:
-            DataError: If CIFAR-10 is asked for and not there, incomplete or damaged.
-            ValueError: If there are fewer images than asked for.
+            DataError: CIFAR-10 is asked for and not there, incomplete or damaged.
+            ValueError: There are fewer images than asked for.
         """
         if self.source == "synthetic":
             return synthetic_images(self.train, self.test)
@@ -78,10 +78,14 @@ class Training:
     learning_rate: float = 1e-3
     gradient_batches: int = 10
 
+    def marks(self, longer: int = 1) -> tuple[int, ...]:
+        """Epochs after which a system is measured that is trained ``longer`` times as long."""
+        return (self.early, *(self.epochs * k for k in range(1, longer + 1)))
+
 
 @dataclass(frozen=True)
-class Point:
-    """One system and its channels; the defaults are those of P4 Sec. III.
+class System:
+    """A system and its channels; the defaults are those of P4 Sec. III.
 
     Attributes:
         communication_snr_db: SNR at the receiver [dB].
@@ -95,8 +99,6 @@ class Point:
         weights: Weight of each task's loss.
         reconstruction_scale: Factor of the mean squared error before it is weighted.
         layers: Sizes of the networks.
-        afterwards: Weights with which the decoders alone are trained afterwards, for the codes of
-            the encoder that was trained before; None for no such training.
     """
 
     communication_snr_db: float = 3.0
@@ -110,10 +112,13 @@ class Point:
     weights: TaskWeights = TWO_TASKS
     reconstruction_scale: float = PIXEL_SCALE
     layers: Layers = field(default_factory=Layers)
-    afterwards: TaskWeights | None = None
+
+    def weighted(self, sensing: float) -> "System":
+        """This system with a weight of the sensing loss; that of reconstruction is the rest."""
+        return replace(self, weights=TaskWeights(1 - sensing, sensing))
 
     def link(self) -> Link:
-        """Both channels of this point."""
+        """Both channels of this system."""
         return Link(
             CodeChannel(self.communication_snr_db, self.fading),
             EchoChannel(
@@ -125,35 +130,20 @@ class Point:
             ),
         )
 
-    def plan(self, training: Training, epochs: int) -> SemanticPlan:
-        """Training of this point.
-
-        Args:
-            training: Batch and step size.
-            epochs: How long.
-        """
-        return SemanticPlan(
-            epochs,
-            training.batch,
-            training.learning_rate,
-            self.weights,
-            self.reconstruction_scale,
-        )
-
 
 @dataclass(frozen=True)
 class Base:
-    """What the figures of a preset have in common, so that they share the default point.
+    """What the figures of a preset have in common, so that they share the default system.
 
     Attributes:
         images: Which images are sent.
         training: How systems are trained.
-        point: Default point of the figure.
+        point: Default system of the figure.
     """
 
     images: Images = Images()
     training: Training = Training()
-    point: Point = Point()
+    point: System = System()
 
 
 @dataclass(frozen=True)
@@ -163,10 +153,10 @@ class WeightsConfig(Base):
     Attributes:
         sensing_weights: Weight of the sensing loss; that of the reconstruction is one less this.
             16/17 with the losses scaled alike is 1/2 with the plain mean squared error.
-        repetitions: Trainings of the default point from different seeds.
+        repetitions: Trainings of the default system from different seeds.
     """
 
-    sensing_weights: tuple[float, ...] = (0.0, 0.05, 0.25, 0.5, 0.75, 16 / 17, 0.99, 1.0)
+    sensing_weights: tuple[float, ...] = (0.0, 0.05, 0.25, 0.5, 0.75, LITERAL, 0.99, 1.0)
     repetitions: int = 5
 
 
@@ -180,7 +170,6 @@ class SweepsConfig(Base):
         sizes: Encoder output sizes n.
         ranges: Numbers of potential target ranges R.
         linear_images: Training images that the principal components are found from.
-        stored: Systems whose weights are kept for the chapter, by their series and value.
     """
 
     communication_snrs_db: tuple[float, ...] = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0)
@@ -188,10 +177,15 @@ class SweepsConfig(Base):
     sizes: tuple[int, ...] = (2, 4, 10, 20, 30, 40)
     ranges: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
     linear_images: int = 10_000
-    stored: tuple[tuple[str, float], ...] = (
-        ("communication_snr_db/awgn", -9.0),
-        ("size/awgn", 4),
-    )
+
+    def sweeps(self) -> dict[str, tuple[float, ...]]:
+        """Values of each parameter that is varied."""
+        return {
+            "communication_snr_db": self.communication_snrs_db,
+            "sensing_snr_db": self.sensing_snrs_db,
+            "size": self.sizes,
+            "ranges": self.ranges,
+        }
 
 
 @dataclass(frozen=True)
@@ -200,12 +194,22 @@ class SemanticConfig(Base):
 
     Attributes:
         snrs_db: SNRs of both channels, which are varied together as the figure's caption says [dB].
-        repetitions: Trainings of the default point from different seeds.
+        repetitions: Trainings of the default system from different seeds.
     """
 
-    point: Point = Point(weights=THREE_TASKS)
+    point: System = System(weights=THREE_TASKS)
     snrs_db: tuple[float, ...] = (-9.0, -6.0, -3.0, 0.0, 3.0, 6.0, 9.0, 12.0)
     repetitions: int = 5
+
+
+class Choice(NamedTuple):
+    """A system that differs from the default in one respect, and how it is called in a drawing."""
+
+    tasks: Literal["two", "three"]
+    name: str
+    label: str
+    system: System
+    longer: int = 1
 
 
 @dataclass(frozen=True)
@@ -224,6 +228,33 @@ class ChoicesConfig(Base):
     step_ranges: int = 4
     longer: int = 3
 
+    def choices(self) -> list[Choice]:
+        """All of them over AWGN, in the order in which they are drawn."""
+        two, three = self.point, replace(self.point, weights=THREE_TASKS)
+        more = replace(two, ranges=self.step_ranges)
+        other = replace(more, range_step_db=self.other_step_db)
+        known, plain = "channels known to the receivers", "plain MSE of pixels in [0, 1]"
+        longer, way = f"{self.longer} times the epochs", "same way to the target and back"
+        layers = f"networks of {', '.join(map(str, self.other_layers.channels))} channels"
+        ten = replace(two, weights=TEN_CLASSES)
+        return [
+            Choice("two", "default", "two tasks", two),
+            Choice("two", "longer", longer, two, self.longer),
+            Choice("two", "known", known, replace(two, known=True)),
+            Choice("two", "plain loss", plain, two.weighted(LITERAL)),
+            Choice("two", "layers", layers, replace(two, layers=self.other_layers)),
+            Choice("two", "same way", way, replace(two, ways="reciprocal")),
+            Choice("three", "default", "three tasks", three),
+            Choice("three", "longer", longer, three, self.longer),
+            Choice("three", "known", known, replace(three, known=True)),
+            Choice("three", "plain loss", plain, replace(three, reconstruction_scale=1.0)),
+            Choice("three", "ten classes", "ten classes as the third task", ten),
+            *(
+                Choice("two", name, f"{s.ranges} ranges, {s.range_step_db:g} dB apart", s)
+                for name, s in (("ranges", more), ("range step", other))
+            ),
+        ]
+
 
 _SMOKE_IMAGES = Images("synthetic", 200, 100, 50)
 _SMOKE_TRAINING = Training(epochs=2, early=1, batch=50, gradient_batches=2)
@@ -233,27 +264,21 @@ _DESK_TRAINING = Training(epochs=12, early=6)
 _DESK_LAYERS = Layers((8, 16, 32), 128)
 _DESK_SNRS_DB = (-9.0, -5.0, -1.0, 3.0, 7.0, 11.0)
 
-WEIGHTS_PRESETS: dict[str, WeightsConfig] = {
-    "smoke": WeightsConfig(
-        images=_SMOKE_IMAGES,
-        training=_SMOKE_TRAINING,
-        point=Point(layers=_SMOKE_LAYERS),
-        sensing_weights=(0.0, 0.5, 16 / 17, 1.0),
-        repetitions=2,
-    ),
+_SMOKE = Base(_SMOKE_IMAGES, _SMOKE_TRAINING, System(layers=_SMOKE_LAYERS))
+_DESK = Base(training=_DESK_TRAINING, point=System(layers=_DESK_LAYERS))
+
+WEIGHTS_PRESETS = {
+    "smoke": WeightsConfig(**vars(_SMOKE), sensing_weights=(0.0, 0.5, LITERAL, 1.0), repetitions=2),
     "desk": WeightsConfig(
-        training=_DESK_TRAINING,
-        point=Point(layers=_DESK_LAYERS),
-        sensing_weights=(0.0, 0.05, 0.25, 0.5, 0.75, 16 / 17, 1.0),
+        **vars(_DESK),
+        sensing_weights=(0.0, 0.05, 0.25, 0.5, 0.75, LITERAL, 1.0),
         repetitions=3,
     ),
     "paper": WeightsConfig(),
 }
-SWEEPS_PRESETS: dict[str, SweepsConfig] = {
+SWEEPS_PRESETS = {
     "smoke": SweepsConfig(
-        images=_SMOKE_IMAGES,
-        training=_SMOKE_TRAINING,
-        point=Point(layers=_SMOKE_LAYERS),
+        **vars(_SMOKE),
         communication_snrs_db=(-9.0, 3.0),
         sensing_snrs_db=(-9.0, 3.0),
         sizes=(4, 20),
@@ -261,8 +286,7 @@ SWEEPS_PRESETS: dict[str, SweepsConfig] = {
         linear_images=100,
     ),
     "desk": SweepsConfig(
-        training=_DESK_TRAINING,
-        point=Point(layers=_DESK_LAYERS),
+        **vars(_DESK),
         communication_snrs_db=_DESK_SNRS_DB,
         sensing_snrs_db=_DESK_SNRS_DB,
         sizes=(2, 4, 10, 20, 40),
@@ -270,35 +294,29 @@ SWEEPS_PRESETS: dict[str, SweepsConfig] = {
     ),
     "paper": SweepsConfig(),
 }
-SEMANTIC_PRESETS: dict[str, SemanticConfig] = {
+SEMANTIC_PRESETS = {
     "smoke": SemanticConfig(
-        images=_SMOKE_IMAGES,
-        training=_SMOKE_TRAINING,
-        point=Point(weights=THREE_TASKS, layers=_SMOKE_LAYERS),
+        _SMOKE_IMAGES,
+        _SMOKE_TRAINING,
+        System(weights=THREE_TASKS, layers=_SMOKE_LAYERS),
         snrs_db=(-9.0, 3.0),
         repetitions=2,
     ),
     "desk": SemanticConfig(
         training=_DESK_TRAINING,
-        point=Point(weights=THREE_TASKS, layers=_DESK_LAYERS),
+        point=System(weights=THREE_TASKS, layers=_DESK_LAYERS),
         snrs_db=_DESK_SNRS_DB,
         repetitions=2,
     ),
     "paper": SemanticConfig(),
 }
-CHOICES_PRESETS: dict[str, ChoicesConfig] = {
+CHOICES_PRESETS = {
     "smoke": ChoicesConfig(
-        images=_SMOKE_IMAGES,
-        training=_SMOKE_TRAINING,
-        point=Point(layers=_SMOKE_LAYERS),
+        **vars(_SMOKE),
         other_layers=Layers((4, 4, 4), 20, (8,), (8,)),
         step_ranges=3,
         longer=2,
     ),
-    "desk": ChoicesConfig(
-        training=_DESK_TRAINING,
-        point=Point(layers=_DESK_LAYERS),
-        other_layers=Layers((16, 32, 64), 256),
-    ),
+    "desk": ChoicesConfig(**vars(_DESK), other_layers=Layers((16, 32, 64), 256)),
     "paper": ChoicesConfig(),
 }

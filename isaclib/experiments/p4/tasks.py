@@ -1,248 +1,269 @@
-"""The independent pieces of P4's sweeps: train a system and measure it, or measure a linear code.
+"""The pieces of P4's figures: train a system, measure it, compare its tasks; and linear codes.
 
-Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
+A training keeps the parameters after some epochs. What is measured are systems with the parameters
+that a file of half the size can hold, so that stored weights give the stored numbers.
 """
 
-import copy
+import functools
 import itertools
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import torch
 
 from isaclib._files import write_atomically
 from isaclib._progress import share
-from isaclib.channels.codes import CodeChannel
-from isaclib.data.images import ImageData
-from isaclib.experiments.p4.config import Images, Point, Training
-from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.series.results import save_weights
-from isaclib.metrics import Estimate, Mean, psnr_db
-from isaclib.receivers.linear_codes import LinearCode, principal_components
+from isaclib.channels.codes import CodeChannel, Fading
+from isaclib.experiments.engine.results import load_tensors, tensor_bytes
+from isaclib.experiments.engine.tasks import Outcome, Point, Recorded, Task, Work
+from isaclib.experiments.p4.config import Images, System
+from isaclib.learning.networks import load_parameters
+from isaclib.metrics import Mean, psnr_db
+from isaclib.receivers.linear_codes import PrincipalComponents, principal_components
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import SemanticPerformance, measure_semantic
-from isaclib.systems.semantic.model import (
-    Layers,
-    Semantic,
-    TaskName,
-    scaled_pixels,
-    seeded_semantic,
-)
+from isaclib.systems.semantic.model import Semantic, scaled_pixels, seeded_semantic
 from isaclib.systems.semantic.training import (
     SemanticPlan,
-    TaskWeights,
     encoder_gradients,
     task_losses,
     train_semantic,
 )
 
-Record = dict[str, dict[str, float]]
+Parameters = Mapping[str, torch.Tensor]
+Labels = Literal["sensing", "label"]
 
-METRICS = {
-    "mse": "1",
-    "psnr_db": "dB",
-    "sensing": "1",
-    "p_d": "1",
-    "p_fa": "1",
-    "animal": "1",
-    "label": "1",
-}
-"""Measured quantities of a system, with their units."""
+_ROUNDED = "stored as float16, and measured like that"
+
+_load = functools.lru_cache(maxsize=1)(Images.load)
+"""Images of the tasks of a process, read once."""
 
 
-def performance_record(performance: SemanticPerformance) -> Record:
-    """Performance as JSON data."""
-    return {metric: asdict(getattr(performance, metric)) for metric in METRICS}
+@dataclass(frozen=True)
+class Trained:
+    """A system after some epochs of a training.
 
-
-def point_from(data: Mapping[str, Any]) -> Point:
-    """Read a point from JSON data, the inverse of :func:`dataclasses.asdict`."""
-    afterwards = data["afterwards"]
-    return Point(
-        **{
-            **data,
-            "layers": Layers(**with_tuples(data["layers"])),
-            "weights": TaskWeights(**data["weights"]),
-            "afterwards": None if afterwards is None else TaskWeights(**afterwards),
-        }
-    )
-
-
-class _Bench:
-    """What one task trains and measures, and on which images.
-
-    Args:
-        payload: ``images``, ``training`` and ``point`` as in :mod:`~.p4_config`, ``repetition``,
-            which seeds initial parameters and training, ``seed`` of the measurements, ``device``.
+    Attributes:
+        training: The training.
+        epochs: One of its marks.
     """
 
-    def __init__(self, payload: Mapping[str, Any]) -> None:
-        self.images = Images(**payload["images"])
-        self.training = Training(**payload["training"])
-        self.point = point_from(payload["point"])
-        self.repetition, self.seed = payload["repetition"], payload["seed"]
-        self.device = payload["device"]
-        self.data: ImageData = self.images.load()
-        self.link = self.point.link()
+    training: "TrainSystem"
+    epochs: int
 
-    def model(self) -> Semantic:
-        """The untrained system."""
-        point = self.point
-        return seeded_semantic(
-            point.size,
-            point.ranges,
-            seed=self.repetition,
-            known=point.known,
-            layers=point.layers,
-        ).to(self.device)
-
-    def train(self, model: Semantic, plan: SemanticPlan, directory: Path) -> None:
-        """Train a system, or go on with it."""
-        train_semantic(
-            model,
-            self.link,
-            self.data.train,
-            plan,
-            directory,
-            seed=self.repetition,
-            device=self.device,
-        )
-        model.to(self.device)
-
-    def measure(self, model: Semantic) -> SemanticPerformance:
-        """Measure a system on the test images."""
-        return measure_semantic(
-            model,
-            self.link,
-            self.data.test,
-            seed=self.seed,
-            block=self.images.block,
-            device=self.device,
-        )
-
-    def gradients(self, model: Semantic, tasks: Sequence[TaskName]) -> Record:
-        """Compare the gradients of tasks for the encoder, over some training batches.
-
-        Returns:
-            For each pair ``a~b`` of tasks the mean cosine between their gradients, and for each
-            task ``norm/a`` the mean norm, with intervals.
-        """
-        found: dict[str, Mean] = {f"{a}~{b}": Mean() for a, b in itertools.combinations(tasks, 2)}
-        norms = {task: Mean() for task in tasks}
-        count = self.training.gradient_batches
-        batches = self.data.train.first(count * self.training.batch)
-        for step, (images, labels) in enumerate(
-            zip(
-                batches.images.split(self.training.batch),
-                batches.labels.split(self.training.batch),
-                strict=True,
-            )
-        ):
-            generator = step_generator(self.seed, "gradients/semantic", step, self.device)
-            batch = images.to(self.device), labels.to(self.device)
-            gradients = encoder_gradients(
-                model, task_losses(model, self.link, batch, tasks, generator)
-            )
-            for task, gradient in gradients.items():
-                norms[task].update(gradient.norm().cpu())
-            for a, b in itertools.combinations(tasks, 2):
-                cosine = torch.cosine_similarity(gradients[a], gradients[b], dim=0)
-                found[f"{a}~{b}"].update(cosine.cpu())
-        found |= {f"norm/{task}": norm for task, norm in norms.items()}
-        return {name: asdict(metric.estimate()) for name, metric in found.items()}
+    def parameters(self, work: Work) -> Parameters:
+        """Parameters as they were trained, by their names."""
+        stored = dict(work.outcome(self.training).tensors)
+        row = stored.pop("marks").tolist().index(self.epochs)
+        return {name: tensor[row] for name, tensor in stored.items()}
 
 
-def as_stored(model: Semantic) -> Semantic:
-    """A system with the parameters that a file of half the size can hold.
+@dataclass(frozen=True)
+class TrainSystem(Recorded):
+    """Train one system.
 
-    Systems are measured like this, so that stored weights give the stored numbers.
+    The outcome's tensors are ``marks`` and the parameters by their names, ``[marks, ...]``.
+
+    Attributes:
+        images: Which images are sent.
+        system: Its channels, sizes and weights.
+        batch: Images a step.
+        learning_rate: Adam's step size.
+        seed: Seed of the initial parameters and of the training.
+        start: What it begins with; parameters drawn from the seed if not given.
+        encoder: Whether the encoder is trained, and not the decoders alone for its codes.
+        marks: Epochs after which the parameters are kept.
     """
-    stored = copy.deepcopy(model)
-    with torch.no_grad():
-        for parameter in stored.parameters():
-            parameter.copy_(parameter.half())
-    return stored
 
+    images: Images
+    system: System
+    batch: int
+    learning_rate: float
+    seed: int
+    start: Trained | None = None
+    encoder: bool = True
+    marks: tuple[int, ...] = field(default=(), compare=False)
 
-def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Train one system, and measure it after some epochs and at the end.
+    def model(self, parameters: Parameters | None = None, device: str = "cpu") -> Semantic:
+        """The system with these parameters, or untrained."""
+        size, ranges, layers = self.system.size, self.system.ranges, self.system.layers
+        known = self.system.known
+        model = seeded_semantic(size, ranges, seed=self.seed, known=known, layers=layers)
+        if parameters is not None:
+            load_parameters(model, parameters)
+        return model.to(device)
 
-    Returns:
-        ``records`` and ``gradients``, one a stop; the confusion matrices at the end, ``sensing``
-        and ``label``; ``afterwards``, the record after the decoders were trained for the encoder
-        as it is, or None; and ``notes`` on the images.
-    """
-    bench, stops = _Bench(payload), payload["stops"]
-    point, model, last = bench.point, bench.model(), payload["stops"][-1]
-    tasks = point.weights.positive()
-    whole = 1.0 if point.afterwards is None else 0.6
-    early: list[dict[str, Any]] = []
-    for before, stop in itertools.pairwise([0, *stops]):
-        file = directory / f"after-{stop}.json"
-        if stop != last and file.exists():
-            early.append(json.loads(file.read_text()))
-            continue
-        with share(whole * before / last, whole * stop / last):
-            bench.train(model, point.plan(bench.training, stop), directory)
-        performance = bench.measure(as_stored(model))
-        found = {
-            "record": performance_record(performance),
-            "gradients": bench.gradients(model, tasks),
-        }
-        write_atomically(file, json.dumps(found).encode())
-        early.append(found)
-    save_weights(directory / WEIGHTS, {k: v.half() for k, v in model.state_dict().items()})
-    afterwards = None
-    if point.afterwards is not None:
-        plan = replace(point.plan(bench.training, last), weights=point.afterwards, encoder=False)
-        with share(whole, 1.0):
-            bench.train(model, plan, directory / "afterwards")
-        afterwards = performance_record(bench.measure(as_stored(model)))
-    return {
-        "records": [found["record"] for found in early],
-        "gradients": [found["gradients"] for found in early],
-        "sensing": performance.sensing_confusion,
-        "label": performance.label_confusion,
-        "afterwards": afterwards,
-        "notes": bench.data.origin.notes(),
-    }
-
-
-@torch.no_grad()
-def measure_linear(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure principal components as a code, by a receiver that knows the gain."""
-    images = Images(**payload["images"])
-    data = images.load()
-    largest = max(size for size, _, _ in payload["points"])
-    components = principal_components(data.train.first(payload["linear_images"]), largest)
-    return {
-        "records": [
-            _linear_record(
-                components.code(size, snr_db),
-                CodeChannel(snr_db, fading),
-                data,
-                images.block,
-                payload["seed"],
+    def run(self, work: Work) -> Outcome:
+        """Train, or go on from a checkpoint; what was kept before it lies beside it."""
+        data, link, last, kept = _load(self.images), self.system.link(), self.marks[-1], []
+        model = self.model(self.start.parameters(work) if self.start else None, work.device)
+        losses = self.system.weights, self.system.reconstruction_scale
+        plan = SemanticPlan(last, self.batch, self.learning_rate, *losses, self.encoder)
+        options: Any = {"seed": self.seed, "device": work.device}
+        for before, epochs in itertools.pairwise((0, *self.marks)):
+            file, part = (
+                work.directory / f"after-{epochs}.safetensors",
+                replace(plan, epochs=epochs),
             )
-            for size, snr_db, fading in payload["points"]
+            if not file.exists():
+                with share(before / last, epochs / last):
+                    train_semantic(model, link, data.train, part, work.directory, **options)
+                write_atomically(file, tensor_bytes(model.state_dict()))
+            kept.append(load_tensors(file, None))
+        tensors = {name: torch.stack([some[name] for some in kept]) for name in kept[0]}
+        tensors["marks"] = torch.tensor(self.marks)
+        return Outcome(tensors=tensors, notes=data.origin.notes())
+
+
+@dataclass(frozen=True)
+class RoundSystem(Task):
+    """Round a system to the parameters that are stored of it, float16."""
+
+    trained: Trained
+
+    def run(self, work: Work) -> Outcome:
+        """Round; the outcome's tensors are the parameters by their names."""
+        rounded = {name: tensor.half() for name, tensor in self.trained.parameters(work).items()}
+        return Outcome(tensors=rounded, notes={"weights": _ROUNDED})
+
+    def measured(self, seed: int, work: Work) -> SemanticPerformance:
+        """Performance of the rounded system on the test images."""
+        training, parameters = self.trained.training, work.outcome(self).tensors
+        images, model = training.images, training.model(parameters, work.device)
+        options: Any = {"seed": seed, "block": images.block, "device": work.device}
+        return measure_semantic(model, training.system.link(), _load(images).test, **options)
+
+
+@dataclass(frozen=True)
+class Measure(Task):
+    """Measure a system; of decoder 3 only the tasks that it was trained for."""
+
+    system: RoundSystem
+    seed: int
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        found = self.system.measured(self.seed, work)
+        tasks = self.system.trained.training.system.weights.positive()
+        names = ["mse", "psnr_db", "sensing", "p_d", "p_fa"]
+        names += [task for task in tasks if task in ("animal", "label")]
+        return Outcome([Point({name: getattr(found, name) for name in names})])
+
+
+@dataclass(frozen=True)
+class Confuse(Task):
+    """Count how often each label is decided for each.
+
+    The points' coordinates are ``true`` and ``decided``: 0 without a target, else its range; or
+    one of the ten classes.
+    """
+
+    coordinates: ClassVar[tuple[str, ...]] = ("true", "decided")
+
+    system: RoundSystem
+    seed: int
+    labels: Labels
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        found = self.system.measured(self.seed, work)
+        counts = found.sensing_confusion if self.labels == "sensing" else found.label_confusion
+        points = [
+            Point({"images": float(count)}, {"true": true, "decided": decided})
+            for true, row in enumerate(counts)
+            for decided, count in enumerate(row)
         ]
-    }
+        return Outcome(points)
 
 
-def _linear_record(
-    code: LinearCode, channel: CodeChannel, data: ImageData, block: int, seed: int
-) -> Record:
-    """Error of a linear code, over the realizations that the learned systems meet."""
-    mse = Mean()
-    for step, raw in enumerate(data.test.images.split(block)):
-        pixels = scaled_pixels(raw)
-        sent = code.encode(pixels)
-        batch, symbols = sent.shape
-        realization = channel.draw(batch, symbols, step_generator(seed, "test/semantic", step))
-        error = code.reconstruct(channel(sent, realization), channel, realization) - pixels
-        mse.update(error.square().mean((1, 2, 3)))
-    found: Estimate = mse.estimate()
-    return {"mse": asdict(found), "psnr_db": asdict(psnr_db(found))}
+@dataclass(frozen=True)
+class CompareGradients(Task):
+    """Compare the gradients of a system's tasks for its encoder, over some training batches.
+
+    The points are the norm of each ``task``, and the cosine of each with each ``other``.
+    """
+
+    coordinates: ClassVar[tuple[str, ...]] = ("task", "other")
+
+    trained: Trained
+    seed: int
+    batches: int
+
+    def run(self, work: Work) -> Outcome:
+        """Compare."""
+        training = self.trained.training
+        model = training.model(self.trained.parameters(work), work.device)
+        tasks = training.system.weights.positive()
+        norms = {task: Mean() for task in tasks}
+        cosines = {pair: Mean() for pair in itertools.combinations(tasks, 2)}
+        chosen = _load(training.images).train.first(self.batches * training.batch)
+        parts = (part.split(training.batch) for part in (chosen.images, chosen.labels))
+        for step, (images, labels) in enumerate(zip(*parts, strict=True)):
+            batch = images.to(work.device), labels.to(work.device)
+            generator = step_generator(self.seed, "gradients/semantic", step, work.device)
+            losses = task_losses(model, training.system.link(), batch, tasks, generator)
+            gradients = encoder_gradients(model, losses)
+            for task, norm in norms.items():
+                norm.update(gradients[task].norm().cpu())
+            for (a, b), cosine in cosines.items():
+                cosine.update(torch.cosine_similarity(gradients[a], gradients[b], dim=0).cpu())
+        points = [
+            Point({"cosine": cosine.estimate()}, {"task": a, "other": b})
+            for (a, b), cosine in cosines.items()
+        ]
+        points += [Point({"norm": norm.estimate()}, {"task": task}) for task, norm in norms.items()]
+        return Outcome(points)
+
+
+@dataclass(frozen=True)
+class FindComponents(Task):
+    """Find as many principal components of the first training images."""
+
+    images: Images
+    count: int
+    size: int
+
+    def run(self, work: Work) -> Outcome:
+        """Find; the outcome's tensors are those of the components, and their total variance."""
+        found = vars(principal_components(_load(self.images).train.first(self.count), self.size))
+        total = torch.tensor(found["total_variance"], dtype=torch.float64)
+        return Outcome(tensors={**found, "total_variance": total})
+
+
+@dataclass(frozen=True)
+class MeasureLinear(Task):
+    """Measure principal components as a code, by a receiver that knows the gain.
+
+    Attributes:
+        components: At least as many as the code has dimensions.
+        size: Code size n.
+        snr_db: SNR at the receiver, for which the power is shared out [dB].
+        fading: Channel.
+        seed: Seed of the realizations, those that the learned systems meet.
+    """
+
+    components: FindComponents
+    size: int
+    snr_db: float
+    fading: Fading
+    seed: int
+
+    @torch.no_grad()
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        found: Any = dict(work.outcome(self.components).tensors)
+        images, total = self.components.images, float(found.pop("total_variance"))
+        components = PrincipalComponents(**found, total_variance=total)
+        code, channel = (
+            components.code(self.size, self.snr_db),
+            CodeChannel(self.snr_db, self.fading),
+        )
+        mse = Mean()
+        for step, raw in enumerate(_load(images).test.images.split(images.block)):
+            pixels, generator = scaled_pixels(raw), step_generator(self.seed, "test/semantic", step)
+            sent = code.encode(pixels)
+            realization = channel.draw(len(sent), sent.shape[1], generator)
+            error = code.reconstruct(channel(sent, realization), channel, realization) - pixels
+            mse.update(error.square().mean((1, 2, 3)))
+        return Outcome([Point({"mse": mse.estimate(), "psnr_db": psnr_db(mse.estimate())})])

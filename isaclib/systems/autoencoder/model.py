@@ -76,57 +76,28 @@ class Autoencoder(nn.Module):
         self.register_buffer("sectors", torch.tensor(theta), persistent=False)
 
     def constellation(self) -> torch.Tensor:
-        """Symbols of all messages, x(m).
-
-        Returns:
-            ``[order]``, complex64, of unit average power.
-        """
+        """Symbols of all messages x(m): ``[order]``, complex64, of unit average power."""
         messages = torch.eye(self.order, dtype=self.sectors.dtype, device=self.sectors.device)
         return unit_power(self.encoder(messages))
 
     def beam(self) -> torch.Tensor:
-        """Beamformer v for the sectors.
-
-        Returns:
-            ``[antennas]``, complex64, of unit norm.
-        """
+        """Beamformer v for the sectors: ``[antennas]``, complex64, of unit norm."""
         real, imag = self.beamformer(self.sectors).chunk(2)
         beam = torch.complex(real, imag)
         return beam / torch.linalg.vector_norm(beam)
 
     def estimate_angle(self, echo: torch.Tensor) -> torch.Tensor:
-        """Angle estimate of echoes given as reals.
-
-        Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
-
-        Returns:
-            ``[batch]``, float32. Angles [rad] within (-pi/2, pi/2).
-        """
+        """Angles ``[batch]``, float32, in (-pi/2, pi/2) [rad], from :meth:`sense`'s real echoes."""
         output: torch.Tensor = self.angle(echo)
         return math.pi / 2 * torch.tanh(output.squeeze(-1))
 
     def estimate_sigma(self, echo: torch.Tensor) -> torch.Tensor:
-        """Uncertainty of the angle estimate of echoes given as reals.
-
-        Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
-
-        Returns:
-            ``[batch]``, float32. Standard deviation [rad], at least :data:`SIGMA_FLOOR`.
-        """
+        """Their standard deviations, at least :data:`SIGMA_FLOOR`: ``[batch]``, float32 [rad]."""
         output: torch.Tensor = self.uncertainty(echo)
         return torch.relu(output.squeeze(-1)) + SIGMA_FLOOR
 
     def detect(self, echo: torch.Tensor) -> torch.Tensor:
-        """Logit of the presence probability of echoes given as reals.
-
-        Args:
-            echo: ``[batch, 2 * antennas]``, float32, from :func:`.networks.as_real`.
-
-        Returns:
-            ``[batch]``, float32.
-        """
+        """Logits of the presence probability: ``[batch]``, float32, from the same real echoes."""
         output: torch.Tensor = self.presence(echo)
         return output.squeeze(-1)
 
@@ -150,19 +121,11 @@ class Autoencoder(nn.Module):
         return scores
 
     def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Most probable messages.
-
-        Args:
-            received: ``[batch]``, complex64. Received samples z_c.
-            csi: ``[batch]``, complex64. Channel state information kappa.
-
-        Returns:
-            ``[batch]``, int64.
-        """
+        """Most probable messages, see :meth:`decode`: ``[batch]``, int64."""
         return self.decode(received, csi).argmax(dim=-1)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
-        """Run the three radar networks.
+        """Run the three radar networks on real and imaginary parts of echoes.
 
         Args:
             echo: ``[batch, antennas]``, complex64. Received echo z_r [sqrt(noise power)].
@@ -174,40 +137,17 @@ class Autoencoder(nn.Module):
         return Sensed(self.detect(real), self.estimate_angle(real), self.estimate_sigma(real))
 
     def trained_parameters(self, stage: Stage) -> Iterator[nn.Parameter]:
-        """Parameters that a stage trains.
-
-        Args:
-            stage: Training stage.
-
-        Yields:
-            The parameters of the networks in :data:`TRAINED`.
-        """
+        """Parameters of the networks in :data:`TRAINED` that a stage trains."""
         for name in TRAINED[stage]:
             yield from self.get_submodule(name).parameters()
 
 
 def seeded_autoencoder(
-    num_antennas: int,
-    order: int,
-    target_sector: Sector,
-    receiver_sector: Sector,
-    *,
-    seed: int,
+    num_antennas: int, order: int, target_sector: Sector, receiver_sector: Sector, *, seed: int
 ) -> Autoencoder:
-    """Autoencoder whose initial parameters are drawn from a seed.
+    """Autoencoder whose initial parameters are drawn from a seed, see :class:`Autoencoder`.
 
-    Args:
-        num_antennas: Number of array elements K.
-        order: Number of messages.
-        target_sector: Where the target can be.
-        receiver_sector: Where the communication receiver can be.
-        seed: Seed of PyTorch's initial distributions; the global generator is left as it was.
-
-    Returns:
-        The six networks, untrained.
-
-    Raises:
-        ValueError: If a number is out of range.
+    PyTorch's global generator is left as it was. A negative seed is a ``ValueError``.
     """
     with initialized(seed):
         return Autoencoder(num_antennas, order, target_sector, receiver_sector)

@@ -13,33 +13,38 @@ from isaclib.learning import losses
 from isaclib.learning.networks import as_real
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
-from isaclib.signal.noise import step_generator
 from isaclib.systems.autoencoder.model import SEQUENTIAL, TRAINED, Autoencoder, Stage
 
 AngleUnit = losses.AngleUnit
 
 
 @dataclass(frozen=True)
-class Objective:
-    """One training stage of P1 Sec. IV-C.
+class TrainingPlan:
+    """All stages of one autoencoder, P1 Sec. IV-C.
 
     Attributes:
-        stage: What the radar loss is: ``"angle"`` the mean squared error, ``"uncertainty"`` the
-            second term of Eq. (6), ``"presence"`` the detection loss, ``"joint"`` all of Eq. (6).
         radar_weight: Hyper-parameter omega_r in [0, 1].
+        stages: Stages in order, :data:`SEQUENTIAL` in P1 or ``("joint",)``.
+        steps: Steps a stage.
         batch: Samples a step, at least 2.
+        learning_rate: Adam's step size.
         angle_unit: Unit of the angle in the mean squared error. P1 does not say; the unit scales
             this loss by 3283 against the communication loss. The other losses do not depend on it.
+
+    Raises:
+        ValueError: If a value is out of range.
     """
 
-    stage: Stage
     radar_weight: float
-    batch: int
+    stages: tuple[Stage, ...] = SEQUENTIAL
+    steps: int = 2000
+    batch: int = 10_000
+    learning_rate: float = 0.01
     angle_unit: AngleUnit = "deg"
 
     def __post_init__(self) -> None:
-        """Check the description."""
-        check_one_of("stage", self.stage, tuple(TRAINED))
+        for stage in self.stages:
+            check_one_of("stages", stage, tuple(TRAINED))
         check_one_of("angle_unit", self.angle_unit, ("deg", "rad"))
         check_range("radar_weight", self.radar_weight, 0, 1)
         if not isinstance(self.batch, int) or self.batch < 2:
@@ -50,7 +55,7 @@ def stage_loss(
     model: Autoencoder,
     radar: RadarChannel,
     communication: CommunicationChannel,
-    objective: Objective,
+    objective: tuple[Stage, TrainingPlan],
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Simulate one mini-batch and return its loss, P1 Eq. (8).
@@ -59,13 +64,15 @@ def stage_loss(
         model: The six networks.
         radar: Radar channel.
         communication: Communication channel.
-        objective: Stage, weight and batch size.
+        objective: Stage, whose radar loss is for ``"angle"`` the mean squared error, for
+            ``"uncertainty"`` the second term of Eq. (6), for ``"presence"`` the detection loss, for
+            ``"joint"`` all of Eq. (6); and the plan with weight, batch size and unit.
         generator: Source of all randomness of the batch.
 
     Returns:
         ``[]``, float32. Loss, differentiable for the networks.
     """
-    batch, weight = objective.batch, objective.radar_weight
+    batch, weight = objective[1].batch, objective[1].radar_weight
     constellation, beam = model.constellation(), model.beam()
     messages = torch.randint(model.order, (batch,), generator=generator, device=generator.device)
     symbols = constellation[messages]
@@ -83,18 +90,18 @@ def stage_loss(
 def _radar_loss(
     model: Autoencoder,
     channel: RadarChannel,
-    objective: Objective,
+    objective: tuple[Stage, TrainingPlan],
     transmission: tuple[torch.Tensor, torch.Tensor],
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Radar loss of a stage for a transmitted beam and symbols.
 
-    Targets are present with probability 1/2. Which samples have one does not matter, only how
-    many: these come first, and the others, which are noise alone, are drawn only where a loss
-    looks at them. At least one sample is of each kind, which matters for tiny batches alone.
+    Targets are present with probability 1/2. Which samples have one does not matter, only how many:
+    these come first, and the others, which are noise alone, are drawn only where a loss looks at
+    them. At least one sample is of each kind, which matters for tiny batches alone.
     """
-    beam, symbols = transmission
-    batch, stage, p_present = objective.batch, objective.stage, 0.5
+    (stage, plan), (beam, symbols) = objective, transmission
+    batch, p_present = plan.batch, 0.5
     coins = torch.rand(batch, generator=generator, device=generator.device)
     hits = min(max(int((coins < p_present).sum()), 1), batch - 1)
     realization = channel.draw(hits, generator, present=True)
@@ -102,7 +109,7 @@ def _radar_loss(
     theta = realization.theta
     if stage == "angle":
         estimate = model.estimate_angle(echo)
-        return p_present * losses.mean_squared_error(estimate, theta, objective.angle_unit)
+        return p_present * losses.mean_squared_error(estimate, theta, plan.angle_unit)
     if stage == "uncertainty":
         estimate, sigma = model.estimate_angle(echo), model.estimate_sigma(echo)
         return p_present * losses.gaussian_nll(estimate, sigma, theta)
@@ -117,34 +124,8 @@ def _radar_loss(
     return losses.radar_nll(detection, regression, p_present)
 
 
-def training_generator(
-    seed: int, stage: Stage, step: int, device: torch.device | str
-) -> torch.Generator:
-    """Generator of one training step: stream ``train/<stage>`` of :mod:`isaclib.signal.noise`.
-
-    Args:
-        seed: Seed of the run.
-        stage: Training stage.
-        step: Index of the mini-batch within the stage.
-        device: Device to draw on.
-
-    Returns:
-        The generator.
-    """
-    return step_generator(seed, f"train/{stage}", step, device)
-
-
 class AutoencoderTraining(StepTraining):
-    """Lightning module of one training stage.
-
-    Args:
-        model: The six networks, trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        objective: Stage, radar weight and batch size.
-        seed: Seed of the training samples.
-        learning_rate: Adam's step size, positive.
-    """
+    """Lightning module of one training stage, see :func:`stage_loss`."""
 
     model: Autoencoder
 
@@ -153,50 +134,24 @@ class AutoencoderTraining(StepTraining):
         model: Autoencoder,
         radar: RadarChannel,
         communication: CommunicationChannel,
-        objective: Objective,
+        plan: TrainingPlan,
         *,
+        stage: Stage,
         seed: int,
-        learning_rate: float = 0.01,
     ) -> None:
-        super().__init__(model, stream=objective.stage, seed=seed, learning_rate=learning_rate)
+        check_one_of("stage", stage, tuple(TRAINED))
+        super().__init__(model, stream=stage, seed=seed, learning_rate=plan.learning_rate)
         self.radar, self.communication = radar, communication
-        self.objective = objective
+        self.stage, self.plan = stage, plan
 
     def trained(self) -> Iterator[nn.Parameter]:
         """Parameters of the networks of the stage; the others are frozen."""
-        return self.model.trained_parameters(self.objective.stage)
+        return self.model.trained_parameters(self.stage)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch, see :func:`stage_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
-        return stage_loss(self.model, self.radar, self.communication, self.objective, generator)
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """All stages of one autoencoder.
-
-    Attributes:
-        radar_weight: Hyper-parameter omega_r in [0, 1].
-        stages: Stages in order, :data:`SEQUENTIAL` in P1 or ``("joint",)``.
-        steps: Steps a stage.
-        batch: Samples a step.
-        learning_rate: Adam's step size.
-        angle_unit: Unit of the angle in the mean squared error, see :class:`Objective`.
-    """
-
-    radar_weight: float
-    stages: tuple[Stage, ...] = SEQUENTIAL
-    steps: int = 2000
-    batch: int = 10_000
-    learning_rate: float = 0.01
-    angle_unit: AngleUnit = "deg"
+        """Loss of one batch."""
+        objective = (self.stage, self.plan)
+        return stage_loss(self.model, self.radar, self.communication, objective, generator)
 
 
 def train_autoencoder(
@@ -208,29 +163,14 @@ def train_autoencoder(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
 ) -> None:
     """Train an autoencoder through all stages of a plan, or go on where an earlier call stopped.
 
-    Args:
-        model: The six networks, in their initial state; trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Stages, weight and lengths.
-        directory: Folder for the checkpoints, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
+    The model is trained in place from its initial state. The folder is for the checkpoints of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
     """
     stages: dict[str, StepTraining] = {
-        stage: AutoencoderTraining(
-            model,
-            radar,
-            communication,
-            Objective(stage, plan.radar_weight, plan.batch, plan.angle_unit),
-            seed=seed,
-            learning_rate=plan.learning_rate,
-        )
+        stage: AutoencoderTraining(model, radar, communication, plan, stage=stage, seed=seed)
         for stage in plan.stages
     }
-    train_stages(stages, Schedule(plan.steps, progress=progress), directory, device=device)
+    train_stages(stages, Schedule(plan.steps), directory, device=device)

@@ -35,15 +35,7 @@ SENSING = ("beamformer", "presence", "angle")
 
 
 def sector_bounds(sector: Sector, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Ends of a sector as the networks take them.
-
-    Args:
-        sector: The sector.
-        device: Where the result lies.
-
-    Returns:
-        ``[2]``, float32. Lower and upper end [rad].
-    """
+    """Ends of a sector as the networks take them: ``[2]``, float32 [rad]."""
     return torch.tensor([sector.min, sector.max], device=device)
 
 
@@ -72,11 +64,7 @@ class SectorAutoencoder(nn.Module):
         self.receiver = feed_forward(4, (k, 2 * k, 2 * k), order)
 
     def constellation(self) -> torch.Tensor:
-        """Symbols of all messages, x(m).
-
-        Returns:
-            ``[order]``, complex64, of unit average power.
-        """
+        """Symbols of all messages x(m): ``[order]``, complex64, of unit average power."""
         weight = next(self.encoder.parameters())
         messages = torch.eye(self.order, dtype=weight.dtype, device=weight.device)
         return unit_power(self.encoder(messages))
@@ -108,40 +96,22 @@ class SectorAutoencoder(nn.Module):
         return output.squeeze(-1)
 
     def estimate_angle(self, echo: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Angle estimate.
-
-        Args:
-            echo: ``[batch, antennas]``, complex64. Received echo z_r [sqrt(noise power)].
-            target: ``[2]`` or ``[batch, 2]``, float32. Ends of the target's sector [rad].
-
-        Returns:
-            ``[batch]``, float32. Angles [rad] within (-pi/2, pi/2).
-        """
+        """Angles in (-pi/2, pi/2): ``[batch]``, float32 [rad], from the same as :meth:`detect`."""
         output: torch.Tensor = self.angle(_with_sector(echo, target))
         return math.pi / 2 * torch.tanh(output.squeeze(-1))
 
     def decode(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Message scores of the communication receiver, which sees sample and channel state.
+        """Message scores ``[batch, order]`` of the receiver, which sees sample and channel state.
 
         Args:
             received: ``[batch]``, complex64. Received samples z_c.
             csi: ``[batch]``, complex64. Channel state information kappa.
-
-        Returns:
-            ``[batch, order]``, float32. Scores before the softmax.
         """
         scores: torch.Tensor = self.receiver(as_real(torch.stack([received, csi], dim=-1)))
         return scores
 
     def trained_parameters(self, step: Step) -> Iterator[nn.Parameter]:
-        """Parameters that a step trains.
-
-        Args:
-            step: Training step.
-
-        Yields:
-            The parameters of the networks in :data:`TRAINED`.
-        """
+        """Parameters of the networks in :data:`TRAINED` that a step trains."""
         for name in TRAINED[step]:
             yield from self.get_submodule(name).parameters()
 
@@ -154,19 +124,9 @@ def _with_sector(echo: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def seeded_sector_autoencoder(
     num_antennas: int, order: int, width: int, *, seed: int
 ) -> SectorAutoencoder:
-    """Networks whose initial parameters are drawn from a seed.
+    """Networks whose initial parameters are drawn from a seed, see :class:`SectorAutoencoder`.
 
-    Args:
-        num_antennas: Number of array elements K.
-        order: Number of messages.
-        width: Hidden neurons N.
-        seed: Seed of PyTorch's initial distributions; the global generator is left as it was.
-
-    Returns:
-        The five networks, untrained.
-
-    Raises:
-        ValueError: If a number is out of range.
+    PyTorch's global generator is left as it was. A negative seed is a ``ValueError``.
     """
     with initialized(seed):
         return SectorAutoencoder(num_antennas, order, width)
@@ -187,46 +147,21 @@ class SectorTransceiver:
     receiver_sector: Sector
 
     def constellation(self) -> torch.Tensor:
-        """Symbols of all messages.
-
-        Returns:
-            ``[order]``, complex64.
-        """
+        """Symbols of all messages: ``[order]``, complex64."""
         return self.model.constellation()
 
     def beam(self) -> torch.Tensor:
-        """Joint beam of radar and communication.
-
-        Returns:
-            ``[antennas]``, complex64, of unit norm.
-        """
+        """Joint beam of radar and communication: ``[antennas]``, complex64, of unit norm."""
         device = next(self.model.parameters()).device
-        target, receiver = (
-            sector_bounds(sector, device) for sector in (self.target_sector, self.receiver_sector)
-        )
-        return self.model.beams(target, receiver)
+        sectors = (self.target_sector, self.receiver_sector)
+        return self.model.beams(*(sector_bounds(sector, device) for sector in sectors))
 
     def decide(self, received: torch.Tensor, csi: torch.Tensor) -> torch.Tensor:
-        """Most probable messages.
-
-        Args:
-            received: ``[batch]``, complex64. Received samples.
-            csi: ``[batch]``, complex64. Channel state information.
-
-        Returns:
-            ``[batch]``, int64.
-        """
+        """Most probable messages ``[batch]``, int64, from samples and CSI, complex64."""
         return self.model.decode(received, csi).argmax(dim=-1)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
-        """Run both sensing networks.
-
-        Args:
-            echo: ``[batch, antennas]``, complex64. Received echo.
-
-        Returns:
-            Presence logits as the detection statistic, and angles; no uncertainty is claimed.
-        """
+        """Presence logits as the statistic, and angles, of echoes; no uncertainty is claimed."""
         target = sector_bounds(self.target_sector, echo.device)
         angle = self.model.estimate_angle(echo, target)
         statistic = self.model.detect(echo, target)

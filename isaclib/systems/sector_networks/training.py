@@ -1,6 +1,6 @@
 r"""Two-step training of P2's networks: losses of Eqs. (11) and (12), Lightning module, schedule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,12 +14,7 @@ from isaclib.learning import losses
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
 from isaclib.signal.sectors import RandomSectors, SectorBatch
-from isaclib.systems.sector_networks.model import (
-    STEPS,
-    SectorAutoencoder,
-    Step,
-    sector_bounds,
-)
+from isaclib.systems.sector_networks.model import STEPS, SectorAutoencoder, Step, sector_bounds
 
 Indicator = Literal["all", "present"]
 P_PRESENT = 0.5
@@ -55,7 +50,6 @@ class SectorPlan:
     sectors: RandomSectors = field(default_factory=RandomSectors)
 
     def __post_init__(self) -> None:
-        """Check the values."""
         check_range("radar_weight", self.radar_weight, 0, 1)
         check_positive_int("steps", self.steps)
         check_positive("learning_rate", self.learning_rate)
@@ -139,19 +133,7 @@ def _radar_loss(
 
 
 class SectorAutoencoderTraining(StepTraining):
-    """Lightning module of one training step of P2's networks.
-
-    Args:
-        model: The five networks, trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Weight, batch size, step size and readings.
-        step: ``"detection"`` or ``"angle"``.
-        seed: Seed of the training samples.
-
-    Raises:
-        ValueError: If ``step`` or ``seed`` is not allowed.
-    """
+    """Lightning module of one training step of P2's networks, see :func:`two_step_loss`."""
 
     model: SectorAutoencoder
 
@@ -173,18 +155,11 @@ class SectorAutoencoderTraining(StepTraining):
         self.step, self.plan = step, plan
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Parameters of the networks in :data:`~.sector_autoencoder.TRAINED`."""
+        """Parameters of the networks that the step trains."""
         return self.model.trained_parameters(self.step)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch, see :func:`two_step_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one batch."""
         objective = (self.step, self.plan)
         return two_step_loss(self.model, self.radar, self.communication, objective, generator)
 
@@ -198,28 +173,19 @@ def train_sector_autoencoder(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
+    steps: Sequence[Step] = STEPS,
     after_step: Callable[[str], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
 
-    Args:
-        model: The five networks, in their initial state; trained in place.
-        radar: Radar channel.
-        communication: Communication channel.
-        plan: Weight, lengths and readings.
-        directory: Folder for the checkpoints, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
-        after_step: Called at the end of each step, also of one that an earlier call finished.
-
-    Raises:
-        ValueError: If ``seed`` or ``device`` is not allowed.
+    The model is trained in place from its initial state. The folder is for the checkpoints of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
+    ``steps`` says which of the steps, in order; ``after_step`` is called at the end of each step,
+    also of one that an earlier call finished.
     """
     stages: dict[str, StepTraining] = {
         step: SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=seed)
-        for step in STEPS
+        for step in steps
     }
-    schedule = Schedule(plan.steps, progress=progress)
+    schedule = Schedule(plan.steps)
     train_stages(stages, schedule, directory, device=device, after=after_step)

@@ -1,7 +1,6 @@
 """Transmission of images through both channels of P4, and how well it works on test images."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -52,16 +51,13 @@ class Reception(NamedTuple):
 def transmit(
     model: Semantic, link: Link, code: torch.Tensor, generator: torch.Generator
 ) -> Reception:
-    """Send codes through both channels.
+    """Send codes through both channels, each code through realizations of its own.
 
     Args:
         model: Whose codes; it says what the receivers know of the channels.
         link: Channels.
         code: ``[batch, symbols]``, complex64. From :meth:`~.semantic.Semantic.encode`.
-        generator: Source of the realizations, one a code and channel.
-
-    Returns:
-        What the decoders are given.
+        generator: Source of the realizations.
 
     Raises:
         ValueError: If the model's number of ranges is not the channel's.
@@ -109,23 +105,6 @@ class SemanticPerformance:
     label_confusion: list[list[int]]
 
 
-@dataclass
-class _Metrics:
-    """Metrics of one measurement, on its device."""
-
-    mse: Mean = field(default_factory=Mean)
-    sensing: Accuracy = field(default_factory=Accuracy)
-    p_d: DetectionProbability = field(default_factory=DetectionProbability)
-    p_fa: FalseAlarmProbability = field(default_factory=FalseAlarmProbability)
-    animal: Accuracy = field(default_factory=Accuracy)
-    label: Accuracy = field(default_factory=Accuracy)
-
-    def to(self, device: str) -> "_Metrics":
-        for metric in vars(self).values():
-            metric.to(device)
-        return self
-
-
 @torch.no_grad()
 def measure_semantic(
     model: Semantic,
@@ -157,42 +136,41 @@ def measure_semantic(
     """
     check_one_of("device", device, ("cpu", "cuda"))
     check_nonnegative_int("seed", seed)
-    metrics = _Metrics().to(device)
+    check_positive_int("block", block)
+    errors, sensing = Mean().to(device), Accuracy().to(device)
+    p_d, p_fa = DetectionProbability().to(device), FalseAlarmProbability().to(device)
+    animal, label = Accuracy().to(device), Accuracy().to(device)
     targets = torch.zeros(model.ranges + 1, model.ranges + 1, dtype=torch.int64, device=device)
     classes = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64, device=device)
-    for step, (raw, label) in enumerate(_blocks(images, check_positive_int("block", block))):
+    blocks = zip(images.images.split(block), images.labels.split(block), strict=True)
+    for step, (raw, shown) in enumerate(blocks):
         generator = step_generator(seed, "test/semantic", step, device)
-        pixels, label = scaled_pixels(raw.to(device)), label.to(device)
+        pixels, true = scaled_pixels(raw.to(device)), shown.to(device)
         reception = transmit(model, link, model.encode(pixels), generator)
         error = model.reconstruct(reception.communication) - pixels
-        metrics.mse.update(error.square().mean((1, 2, 3)))
+        errors.update(error.square().mean((1, 2, 3)))
         sensed = model.decide("sensing", reception.echo).argmax(-1)
-        metrics.sensing.update(sensed, reception.target)
-        metrics.p_d.update(sensed > 0, reception.target > 0)
-        metrics.p_fa.update(sensed > 0, reception.target > 0)
-        animal = model.decide("animal", reception.communication).argmax(-1)
-        metrics.animal.update(animal, is_animal(label).long())
+        sensing.update(sensed, reception.target)
+        p_d.update(sensed > 0, reception.target > 0)
+        p_fa.update(sensed > 0, reception.target > 0)
+        seen = model.decide("animal", reception.communication).argmax(-1)
+        animal.update(seen, is_animal(true).long())
         decided = model.decide("label", reception.communication).argmax(-1)
-        metrics.label.update(decided, label)
+        label.update(decided, true)
         _count(targets, reception.target, sensed)
-        _count(classes, label, decided)
-    mse = metrics.mse.estimate()
+        _count(classes, true, decided)
+    mse = errors.estimate()
     return SemanticPerformance(
         mse=mse,
         psnr_db=psnr_db(mse),
-        sensing=metrics.sensing.estimate(),
-        p_d=metrics.p_d.estimate(),
-        p_fa=metrics.p_fa.estimate(),
-        animal=metrics.animal.estimate(),
-        label=metrics.label.estimate(),
+        sensing=sensing.estimate(),
+        p_d=p_d.estimate(),
+        p_fa=p_fa.estimate(),
+        animal=animal.estimate(),
+        label=label.estimate(),
         sensing_confusion=targets.tolist(),
         label_confusion=classes.tolist(),
     )
-
-
-def _blocks(images: ImageSet, block: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels of each block; the last one may be shorter."""
-    yield from zip(images.images.split(block), images.labels.split(block), strict=True)
 
 
 def _count(confusion: torch.Tensor, true: torch.Tensor, decided: torch.Tensor) -> None:

@@ -17,11 +17,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from isaclib._validation import (
-    check_one_of,
-    check_positive_int,
-    check_range,
-)
+from isaclib._validation import check_one_of, check_positive_int, check_range
 from isaclib.channels.codes import check_code_size, paired, unit_power_code
 from isaclib.data.images import CLASSES, SHAPE
 from isaclib.learning.networks import feed_forward, initialized
@@ -56,7 +52,6 @@ class Layers:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        """Check the sizes."""
         if len(self.channels) != 3:
             raise ValueError(f"channels must be three numbers, got {self.channels!r}")
         for name in ("channels", "sensing", "task"):
@@ -156,17 +151,11 @@ class Semantic(nn.Module):
 
 
 def image_features(channels: tuple[int, int, int]) -> nn.Sequential:
-    """Convolutions from an image to features on a grid of 4 x 4.
+    """Convolutions from an image to features on a grid of 4 x 4, channels last in memory.
 
     The first moves in strides of two, which leaves a quarter of the work of one that does not. The
     pooling stands before the ReLU, which gives the same (both keep the order of numbers) on a
     quarter of the features.
-
-    Args:
-        channels: Channels of the three convolutions.
-
-    Returns:
-        The layers, in the channels-last memory format.
     """
     first, second, third = channels
     layers = nn.Sequential(
@@ -183,54 +172,22 @@ def image_features(channels: tuple[int, int, int]) -> nn.Sequential:
 
 
 def scaled_pixels(images: torch.Tensor) -> torch.Tensor:
-    """Bytes as numbers between 0 and 1, P4 Sec. II.
-
-    Args:
-        images: ``[batch, 3, 32, 32]``, uint8.
-
-    Returns:
-        ``[batch, 3, 32, 32]``, float32, in the memory format of the images.
-    """
+    """Bytes as numbers in [0, 1], P4 Sec. II: float32, of the same shape and memory format."""
     return images.float().div_(255)
 
 
 def dropout(features: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
-    """Drop features at random, as ``torch.nn.Dropout`` does, but from a given generator.
-
-    Args:
-        features: ``[...]``, float32.
-        probability: That a feature becomes zero; the others are scaled up to the same mean.
-        generator: Source of randomness.
-
-    Returns:
-        ``[...]``, float32.
-    """
+    """Zero features so probably, and scale the others, as ``nn.Dropout``, but from a generator."""
     kept = torch.empty_like(features).bernoulli_(1 - probability, generator=generator)
     return features * kept.div_(1 - probability)
 
 
 def seeded_semantic(
-    size: int,
-    ranges: int = 1,
-    *,
-    seed: int,
-    known: bool = False,
-    layers: Layers | None = None,
+    size: int, ranges: int = 1, *, seed: int, known: bool = False, layers: Layers | None = None
 ) -> Semantic:
-    """System whose initial parameters are drawn from a seed.
+    """System whose initial parameters are drawn from a seed, see :class:`Semantic`.
 
-    Args:
-        size: Real dimensions of a code, n.
-        ranges: Number of ranges R.
-        seed: Seed of PyTorch's initial distributions; the global generator is left as it was.
-        known: Whether the receivers know the realization of their channel.
-        layers: Sizes of the networks.
-
-    Returns:
-        The system, untrained.
-
-    Raises:
-        ValueError: If a number is out of range.
+    PyTorch's global generator is left as it was. A number out of range is a ``ValueError``.
     """
     with initialized(seed):
         return Semantic(size, ranges, known=known, layers=layers)

@@ -43,7 +43,6 @@ class TaskWeights:
     label: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the weights."""
         losses.check_task_weights(asdict(self))
 
     def positive(self) -> tuple[TaskName, ...]:
@@ -79,7 +78,6 @@ class SemanticPlan:
     encoder: bool = True
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("epochs", self.epochs)
         check_positive_int("batch", self.batch)
         check_positive("learning_rate", self.learning_rate)
@@ -126,15 +124,7 @@ def task_losses(
 def encoder_gradients(
     model: Semantic, task_loss: Mapping[TaskName, torch.Tensor]
 ) -> dict[TaskName, torch.Tensor]:
-    """Gradient of each task's loss for the shared encoder, to see whether tasks agree.
-
-    Args:
-        model: Encoder and decoders.
-        task_loss: Losses of one batch, from :func:`task_losses`.
-
-    Returns:
-        ``[parameters]``, float32, for each task.
-    """
+    """Gradient of each task's loss for the shared encoder, ``[parameters]``: do tasks agree?"""
     parameters = [*model.features.parameters(), *model.output.parameters()]
     return {
         task: torch.cat(
@@ -145,15 +135,9 @@ def encoder_gradients(
 
 
 def image_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
-    """Order of the training images in an epoch, which follows from seed and epoch alone.
+    """Order of the training images in an epoch, from seed and epoch alone: ``[count]``, int64.
 
-    Args:
-        count: Number of images.
-        seed: Seed of the run.
-        epoch: Index of the epoch.
-
-    Returns:
-        ``[count]``, int64, on the CPU: the same order whatever device trains.
+    On the CPU: the same order whatever device trains.
     """
     generator = step_generator(seed, f"train/{STREAM}/order", epoch)
     return torch.randperm(count, generator=generator)
@@ -162,15 +146,7 @@ def image_order(count: int, *, seed: int, epoch: int) -> torch.Tensor:
 class SemanticTraining(StepTraining):
     """Lightning module of one system.
 
-    Args:
-        model: Encoder and decoders, trained in place.
-        link: Channels.
-        images: Training images. They are held as bytes, on the device that trains.
-        plan: Weights, batch size and step size.
-        seed: Seed of order, dropout and channels.
-
-    Raises:
-        ValueError: If there are fewer images than a batch.
+    It holds the training images as bytes, on the device that trains. There must be a batch of them.
     """
 
     model: Semantic
@@ -182,7 +158,11 @@ class SemanticTraining(StepTraining):
     ) -> None:
         super().__init__(model, stream=STREAM, seed=seed, learning_rate=plan.learning_rate)
         self.link, self.plan = link, plan
-        self.steps_per_epoch = steps_per_epoch(len(images), plan.batch)
+        if plan.batch > len(images):
+            raise ValueError(
+                f"batch must be at most the {len(images)} training images, got {plan.batch}"
+            )
+        self.steps_per_epoch = len(images) // plan.batch
         # Not persistent: a checkpoint holds no images. Channels last, as the convolutions want it.
         pixels = images.images.contiguous(memory_format=torch.channels_last)
         self.register_buffer("images", pixels, persistent=False)
@@ -199,15 +179,9 @@ class SemanticTraining(StepTraining):
             yield from self.model.decoders[task].parameters()
 
     def batch(self, step: int) -> torch.Tensor:
-        """Indices of a step's images.
+        """Indices of a step's images, ``[batch]``, int64.
 
         An epoch's last images that fill no batch are left out of it, others each time.
-
-        Args:
-            step: Index of the mini-batch.
-
-        Returns:
-            ``[batch]``, int64.
         """
         epoch, index = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
@@ -216,50 +190,18 @@ class SemanticTraining(StepTraining):
         return self._order[index * self.plan.batch :][: self.plan.batch]
 
     def step_loss(self, step: int) -> torch.Tensor:
-        """Loss of one step, on images and samples that the step index alone determines.
-
-        Args:
-            step: Index of the mini-batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one step, on images and samples that the step index alone determines."""
         self._chosen = self.batch(step).to(self.device)
         return super().step_loss(step)
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Weighted loss of the images that the step chose.
-
-        Args:
-            generator: Source of dropout and channels.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Weighted loss of the images that the step chose."""
         weights = self.plan.weights
         images = self.images[self._chosen], self.labels[self._chosen]
         found = task_losses(self.model, self.link, images, weights.positive(), generator)
         scales = {"reconstruction": self.plan.reconstruction_scale}
         scaled = {str(task): scales.get(task, 1.0) * loss for task, loss in found.items()}
         return losses.multi_task_loss(scaled, asdict(weights))
-
-
-def steps_per_epoch(count: int, batch: int) -> int:
-    """Number of whole batches in an epoch.
-
-    Args:
-        count: Number of training images.
-        batch: Images a step.
-
-    Returns:
-        The number, at least 1.
-
-    Raises:
-        ValueError: If there are fewer images than a batch.
-    """
-    if batch > count:
-        raise ValueError(f"batch must be at most the {count} training images, got {batch}")
-    return count // batch
 
 
 def train_semantic(
@@ -271,19 +213,12 @@ def train_semantic(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
 ) -> None:
     """Train a system, or go on where an earlier call in the same directory stopped.
 
-    Args:
-        model: Encoder and decoders in their initial state; trained in place.
-        link: Channels.
-        images: Training images.
-        plan: Epochs, weights, batch and step size.
-        directory: Folder for the checkpoint, of this run alone. One is written every epoch.
-        seed: Seed of order, dropout and channels.
-        device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
+    The model is trained in place from its initial state. The folder is for the checkpoint of this
+    run alone, one every epoch; the seed is that of order, dropout and channels, the device
+    ``"cpu"`` or ``"cuda"``.
 
     Raises:
         ValueError: If ``seed`` or ``device`` is not allowed, there are fewer images than a batch,
@@ -291,6 +226,6 @@ def train_semantic(
     """
     module = SemanticTraining(model, link, images, plan, seed=seed)
     steps = module.steps_per_epoch
-    schedule = Schedule(plan.epochs * steps, block=steps, progress=progress)
+    schedule = Schedule(plan.epochs * steps, block=steps)
     train(module, schedule, directory, device=device)
     model.requires_grad_(True)

@@ -21,7 +21,6 @@ def calibrate(
     samples: int,
     rounds: int = 2,
     seed: int,
-    sectors: RandomSectors | None = None,
     device: str = "cpu",
 ) -> torch.Tensor:
     """Put the most likely spacings in place of a model's own.
@@ -35,7 +34,6 @@ def calibrate(
         samples: Labelled echoes of all rounds together, at least one each.
         rounds: How often beams are designed anew, positive.
         seed: Seed of the echoes.
-        sectors: Distribution of the sectors, that of the paper if not given.
         device: ``"cpu"`` or ``"cuda"``.
 
     Returns:
@@ -54,7 +52,7 @@ def calibrate(
     for number in range(rounds):
         count = samples * (number + 1) // rounds - samples * number // rounds
         generator = step_generator(seed, STREAM, number, device)
-        chosen = (sectors or RandomSectors()).draw(count, generator)
+        chosen = RandomSectors().draw(count, generator)
         targets = scene.radar.draw(count, generator, present=True, sectors=chosen)
         positions = model.positions().detach()
         beams = design_beams(positions, grid, grid_windows(grid, chosen))

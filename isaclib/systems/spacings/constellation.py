@@ -36,14 +36,9 @@ PART = 250
 
 
 def matched_filter(received: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
-    """Echo times the conjugate symbols, over their root mean square.
+    """Echo Y_r, ``[batch, antennas, subcarriers]``, times the conjugate symbols, over their rms.
 
-    Args:
-        received: ``[batch, antennas, subcarriers]``, complex. Echo Y_r.
-        symbols: ``[batch, subcarriers]``, complex. Transmitted symbols x(m).
-
-    Returns:
-        ``[batch, antennas, subcarriers]``, complex, with the noise power of ``received``.
+    The noise keeps its power. Symbols are ``[batch, subcarriers]``.
     """
     scale = symbols.abs().square().mean(-1, keepdim=True).sqrt()
     return received * (symbols.conj() / scale).unsqueeze(-2)

@@ -6,19 +6,14 @@ assumes for the angular sector. Both are small, and
 :class:`isaclib.receivers.angle_delay.search.MapSearch` simulates test echoes there alone.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 
 from isaclib.channels.multitap import MultitapChannel
 from isaclib.channels.ofdm import OfdmRadarChannel, Targets
-from isaclib.metrics import (
-    DetectionProbability,
-    Estimate,
-    Mean,
-    RootMeanSquare,
-)
+from isaclib.metrics import DetectionProbability, Estimate, Mean, RootMeanSquare
 from isaclib.receivers.angle_delay.reference import Estimate as MapEstimate
 from isaclib.receivers.angle_delay.reference import position
 from isaclib.receivers.angle_delay.search import MapSearch
@@ -57,15 +52,7 @@ class SensingReceiver:
         self.search = MapSearch(grid, basis, device=device)
 
     def statistics(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Detection statistics without a target.
-
-        Args:
-            count: How many.
-            generator: Source of randomness.
-
-        Returns:
-            ``[count]``, float32 [sqrt(noise power)].
-        """
+        """Detection statistics without a target: ``[count]``, float32 [sqrt(noise power)]."""
         no_beam = torch.zeros(len(self.positions), dtype=torch.complex64, device=self.device)
         targets = self.radar.draw(count, generator, present=False)
         return self.sense(no_beam, targets, generator, place=False).statistic
@@ -85,9 +72,6 @@ class SensingReceiver:
             targets: The targets.
             generator: Source of the noise.
             place: Whether positions matter; if not, they are those of the map's maximum.
-
-        Returns:
-            The estimates.
         """
         echo = self.radar.in_basis(beam, targets, self.basis, generator)
         run = self.search.estimate if place else self.search.maximum
@@ -101,18 +85,9 @@ def array_operating_point(
     basis: DelayBasis,
     measurement: Measurement,
 ) -> OperatingPoint:
-    """Set the threshold of a sensing receiver, and check it on other samples.
+    """Set the threshold of a transceiver's sensing receiver, and check it on other samples.
 
     Without a target the echo is noise alone, so this depends on the receiver and not on the beam.
-
-    Args:
-        transceiver: Whose sensing receiver.
-        radar: Radar channel.
-        basis: Delay basis.
-        measurement: Sample count, false-alarm probability, seed and device.
-
-    Returns:
-        Threshold and false-alarm probability.
     """
     receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
     return set_threshold(partial(receiver.statistics, measurement.block), measurement)
@@ -137,21 +112,6 @@ class SensingPerformance:
     angle: Estimate
     distance: Estimate
     threshold: Threshold
-
-
-@dataclass
-class _Metrics:
-    """Metrics of one measurement, on its device."""
-
-    p_d: DetectionProbability = field(default_factory=DetectionProbability)
-    position: RootMeanSquare = field(default_factory=RootMeanSquare)
-    angle: RootMeanSquare = field(default_factory=RootMeanSquare)
-    distance: RootMeanSquare = field(default_factory=RootMeanSquare)
-
-    def to(self, device: str) -> "_Metrics":
-        for metric in (self.p_d, self.position, self.angle, self.distance):
-            metric.to(device)
-        return self
 
 
 @torch.no_grad()
@@ -180,23 +140,24 @@ def measure_sensing(
     """
     operating = operating or array_operating_point(transceiver, radar, basis, measurement)
     receiver = SensingReceiver(transceiver, radar, basis, device=measurement.device)
-    beam = transceiver.beam().to(measurement.device)
-    metrics = _Metrics().to(measurement.device)
+    device = measurement.device
+    beam, p_d = transceiver.beam().to(device), DetectionProbability().to(device)
+    place, angle, distance = (RootMeanSquare().to(device) for _ in range(3))
     for generator in measurement.blocks("present"):
         targets = radar.draw(measurement.block, generator, present=True)
         found = receiver.sense(beam, targets, generator)
         declared = found.statistic > operating.threshold.value
-        metrics.p_d.update(declared, targets.present)
+        p_d.update(declared, targets.present)
         error = position(found.angle, found.distance) - position(targets.theta, targets.distance)
-        metrics.position.update(torch.linalg.vector_norm(error, dim=-1)[declared])
-        metrics.angle.update((found.angle - targets.theta)[declared])
-        metrics.distance.update((found.distance - targets.distance)[declared])
+        place.update(torch.linalg.vector_norm(error, dim=-1)[declared])
+        angle.update((found.angle - targets.theta)[declared])
+        distance.update((found.distance - targets.distance)[declared])
     return SensingPerformance(
-        p_md=metrics.p_d.estimate().complement(),
+        p_md=p_d.estimate().complement(),
         p_fa=operating.p_fa,
-        position=metrics.position.estimate(),
-        angle=metrics.angle.estimate(),
-        distance=metrics.distance.estimate(),
+        position=place.estimate(),
+        angle=angle.estimate(),
+        distance=distance.estimate(),
         threshold=operating.threshold,
     )
 
@@ -205,18 +166,10 @@ def measure_sensing(
 def measure_symbols(
     transceiver: ArrayTransceiver, channel: MultitapChannel, measurement: Measurement
 ) -> Estimate:
-    """Symbol error rate (SER) of a transceiver.
+    """Symbol error rate (SER) of a transceiver: the mean fraction of wrong symbols.
 
     The subcarriers of an OFDM symbol share taps and angle, so their errors come together: the
-    interval is that of independent OFDM symbols.
-
-    Args:
-        transceiver: What to measure.
-        channel: Communication channel.
-        measurement: Number of OFDM symbols, seed and device.
-
-    Returns:
-        The mean share of wrong symbols, counted in OFDM symbols.
+    interval is that of independent OFDM symbols, of which a measurement has so many samples.
     """
     metric = Mean().to(measurement.device)
     symbols = transceiver.symbols.to(measurement.device)

@@ -32,14 +32,11 @@ def design_beams(positions: torch.Tensor, grid: torch.Tensor, windows: Windows) 
 
     Args:
         positions: ``[antennas]``, real. Element positions that the design assumes [wavelengths].
-        grid: ``[grid]``, float64. Grid angles [rad].
+        grid: ``[grid]``, float64. Grid angles [rad], which have to tell the elements apart.
         windows: Sectors on the grid.
 
     Returns:
         ``[batch, antennas]``, complex64, of unit norm, differentiable for the positions.
-
-    Raises:
-        ValueError: If the grid cannot tell the elements apart.
     """
     return window_beams(precoder(steering_vector(grid, positions.double())), windows)
 
@@ -78,28 +75,16 @@ class SpacingArray(nn.Module):
 
     @property
     def spacing(self) -> torch.Tensor:
-        """Spacings d.
-
-        Returns:
-            ``[antennas]``, float64 [wavelengths].
-        """
+        """Spacings d: ``[antennas]``, float64 [wavelengths]."""
         return HALF_WAVELENGTH + self.scale * self.values
 
     def set_spacing(self, spacing: torch.Tensor) -> None:
-        """Put other spacings in place of what has been learned.
-
-        Args:
-            spacing: ``[antennas]``, real. Spacings d [wavelengths].
-        """
+        """Put spacings, ``[antennas]``, real [wavelengths], in place of what has been learned."""
         with torch.no_grad():
             self.values.copy_((spacing.to(self.values) - HALF_WAVELENGTH) / self.scale)
 
     def positions(self) -> torch.Tensor:
-        """Element positions.
-
-        Returns:
-            ``[antennas]``, float64, differentiable [wavelengths].
-        """
+        """Element positions: ``[antennas]``, float64, differentiable [wavelengths]."""
         return spacing_positions(self.spacing)
 
 
@@ -135,16 +120,12 @@ class ArrayTransceiver(FixedSymbols):
     symbols: torch.Tensor = field(default_factory=lambda: psk(4))
 
     def __post_init__(self) -> None:
-        """Check the elements' order."""
         warn_of_disorder(self.positions)
 
     def beam(self) -> torch.Tensor:
-        """Joint beam of radar and communication, P3 Eq. (4).
+        """Joint beam of radar and communication, P3 Eq. (4): ``[antennas]``, complex64, unit norm.
 
         Both beams have unit norm before they are combined.
-
-        Returns:
-            ``[antennas]``, complex64, of unit norm.
 
         Raises:
             ValueError: If the grid is too coarse for a sector or cannot tell the elements apart,
@@ -157,12 +138,5 @@ class ArrayTransceiver(FixedSymbols):
         return combine_beams(radar, communication, self.radar_share, self.phase)
 
     def windows(self) -> Windows:
-        """The target's sector on the receiver's grid.
-
-        Returns:
-            One window.
-
-        Raises:
-            ValueError: If the sector holds no grid angle.
-        """
+        """The target's sector on the receiver's grid, one window; an empty one is an error."""
         return grid_windows(self.search.angles, self.target_sector)

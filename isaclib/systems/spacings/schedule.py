@@ -69,7 +69,6 @@ class Stage:
     sectors: RandomSectors = field(default_factory=RandomSectors)
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_one_of("loss", self.loss, get_args(Loss))
         check_positive_int("steps", self.steps)
         check_positive_int("batch", self.batch)
@@ -80,14 +79,7 @@ class Stage:
         check_positive("p_present", self.p_present)
 
     def factor(self, step: int) -> float:
-        """What the learning rate is multiplied by.
-
-        Args:
-            step: Iterations of this stage that are done.
-
-        Returns:
-            One, or ``drop`` behind the drop.
-        """
+        """What the learning rate is multiplied by after so many iterations: one, or ``drop``."""
         dropped = self.drop_at is not None and step >= self.drop_at
         return self.drop if dropped else 1.0
 
@@ -121,24 +113,19 @@ def paper_schedule(
     check_one_of("order", order, get_args(Order))
     check_positive_int("steps", steps)
     check_probability("labelled_share", labelled_share)
-    labelled = round(labelled_share * steps)
-    if "+" in order and not 0 < labelled < steps:
-        raise ValueError(
-            f"labelled_share must leave each stage an iteration of {steps}, got {labelled_share!r}"
-        )
-    both = "+" in order
-    lengths = {"SL": labelled if both else steps, "UL": steps - labelled if both else steps}
-    stages = []
-    for name in order.split("+"):
-        if name == "SL":
-            stage = Stage("supervised", lengths[name], drop_at=drop_at, batch=batch)
-        else:
-            stage = Stage(
-                "unsupervised",
-                lengths[name],
-                learning_rate=UNSUPERVISED_RATE,
-                batch=batch,
-                p_present=0.5,
+    labelled = unlabelled = steps
+    if "+" in order:
+        labelled = round(labelled_share * steps)
+        unlabelled = steps - labelled
+        if not 0 < labelled < steps:
+            raise ValueError(
+                f"labelled_share must leave each stage an iteration of {steps}, "
+                f"got {labelled_share!r}"
             )
-        stages.append(stage)
-    return tuple(stages)
+
+    def stage(name: str) -> Stage:
+        if name == "SL":
+            return Stage("supervised", labelled, drop_at=drop_at, batch=batch)
+        return Stage("unsupervised", unlabelled, UNSUPERVISED_RATE, batch=batch, p_present=0.5)
+
+    return tuple(map(stage, order.split("+")))

@@ -113,15 +113,6 @@ def literal_loss(
 
     Sectors and targets are those of :func:`batch_loss`; the noise is other noise, as there is more
     of it.
-
-    Args:
-        model: Array whose spacings are learned.
-        scene: True array and grid.
-        stage: Loss, batch size and sectors.
-        generator: Source of all randomness of the batch.
-
-    Returns:
-        ``[]``, float32. Loss, differentiable for the spacings.
     """
     windows, targets = _draw(scene, stage, generator)
     positions = model.positions()
@@ -140,12 +131,7 @@ def literal_loss(
 class ImpairmentTraining(StepTraining):
     """Lightning module of one stage.
 
-    Args:
-        model: Array, trained in place.
-        scene: True array, grid and basis.
-        stage: Loss, batch size, step size and sectors.
-        seed: Seed of the training samples.
-        marks: Numbers of iterations of this stage after which the spacings are recorded.
+    ``marks`` are numbers of its iterations after which the spacings are recorded.
     """
 
     model: SpacingArray
@@ -161,10 +147,7 @@ class ImpairmentTraining(StepTraining):
         marks: Sequence[int] = (),
     ) -> None:
         super().__init__(
-            model,
-            stream=f"impairment/{stage.loss}",
-            seed=seed,
-            learning_rate=stage.learning_rate,
+            model, stream=f"impairment/{stage.loss}", seed=seed, learning_rate=stage.learning_rate
         )
         self.scene, self.stage = scene, stage
         self.marks = list(marks)
@@ -174,36 +157,18 @@ class ImpairmentTraining(StepTraining):
         self._search: MapSearch | None = None
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Loss of one batch, see :func:`batch_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Loss of one batch, see :func:`batch_loss`."""
         if self._search is None:
             scene = self.scene
             self._search = MapSearch(scene.grid, scene.basis, device=generator.device)
         return batch_loss(self.model, self.scene, self.stage, generator, search=self._search)
 
     def step_loss(self, step: int) -> torch.Tensor:
-        """Loss of one iteration, on samples that its index alone determines.
-
-        Args:
-            step: Index of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
-        self._record(step)
-        return super().step_loss(step)
-
-    def _record(self, done: int) -> None:
-        """Keep the spacings after ``done`` iterations."""
+        """Loss of one iteration, on samples that its index alone determines."""
         for i, mark in enumerate(self.marks):
-            if mark == done:
+            if mark == step:
                 self.history[i] = self.model.spacing.detach()
+        return super().step_loss(step)
 
     def configure_optimizers(self) -> Any:
         """Adam with the stage's step size and its drop."""
@@ -213,8 +178,7 @@ class ImpairmentTraining(StepTraining):
     def description(self) -> dict[str, str]:
         """What a training must have in common with one that it goes on from.
 
-        Returns:
-            Names and values; the number of steps is not among them, as a training may go on.
+        The number of steps is not among it, as a training may go on.
         """
         radar, grid = self.scene.radar, self.scene.grid
         places = ", ".join(f"{x:.6g}" for x in radar.positions.tolist())
@@ -237,11 +201,7 @@ class ImpairmentTraining(StepTraining):
         checkpoint["isaclib_impairment"] = self.description()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another training.
-
-        Raises:
-            ValueError: If it is one.
-        """
+        """Refuse a checkpoint of another training."""
         stored, own = checkpoint.get("isaclib_impairment", {}), self.description()
         changed = [name for name in own if stored.get(name) != own[name]]
         if changed:
@@ -264,7 +224,6 @@ def train_impairment(
     seed: int,
     marks: Sequence[int] = (),
     device: str = "cpu",
-    progress: bool = False,
 ) -> torch.Tensor:
     """Train an array stage after stage, or go on where an earlier call in the directory stopped.
 
@@ -280,7 +239,6 @@ def train_impairment(
         marks: Iterations of the whole schedule after which the spacings are recorded, 0 before
             the first.
         device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
 
     Returns:
         ``[marks, antennas]``, float64. Recorded spacings [wavelengths], NaN from where the
@@ -302,7 +260,7 @@ def train_impairment(
         module = ImpairmentTraining(model, scene, stage, seed=seed, marks=local)
         folder = Path(directory) / f"{number}-{stage.loss}"
         try:
-            train(module, Schedule(stage.steps, progress=progress), folder, device=device)
+            train(module, Schedule(stage.steps), folder, device=device)
         except SingularSteeringError:
             history[inside] = module.history.cpu()
             return history

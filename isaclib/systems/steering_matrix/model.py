@@ -45,20 +45,11 @@ class Perturbation:
     parts: Literal["both", "real"] = "both"
 
     def __post_init__(self) -> None:
-        """Check the description."""
         check_nonnegative("variance", self.variance)
         check_one_of("parts", self.parts, ("both", "real"))
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
-        """Draw a perturbation.
-
-        Args:
-            shape: Number of grid angles and of antennas.
-            generator: Source of randomness.
-
-        Returns:
-            ``[grid, antennas, 2]``, float32. Real and imaginary parts.
-        """
+        """Real and imaginary parts, ``[grid, antennas, 2]``, float32, for ``[grid, antennas]``."""
         parts = torch.randn(*shape, 2, generator=generator).mul_(math.sqrt(self.variance))
         if self.parts == "real":
             parts[..., 1] = 0
@@ -85,12 +76,7 @@ class ModelDriven(nn.Module):
     grid: torch.Tensor
 
     def __init__(
-        self,
-        num_antennas: int,
-        grid_size: int,
-        *,
-        reading: Reading = "literal",
-        level: float = 1.0,
+        self, num_antennas: int, grid_size: int, *, reading: Reading = "literal", level: float = 1.0
     ) -> None:
         super().__init__()
         positions = element_positions(num_antennas, reference="center")
@@ -106,21 +92,11 @@ class ModelDriven(nn.Module):
         self.steering = nn.Parameter(torch.view_as_real(nominal).clone())
 
     def matrix(self) -> torch.Tensor:
-        """The steering vectors as complex numbers.
-
-        Returns:
-            ``[grid, antennas]``, complex64: A^T.
-        """
+        """The steering vectors as complex numbers, A^T: ``[grid, antennas]``, complex64."""
         return torch.view_as_complex(self.steering)
 
     def windows(self, sectors: Sector | SectorBatch) -> Windows:
-        """Places of sectors on the grid, where b of P2 Eq. (3) is not zero.
-
-        Args:
-            sectors: One sector, or one for each sample.
-
-        Returns:
-            One window a sector.
+        """Places of sectors on the grid, where b of P2 Eq. (3) is not zero: one window a sector.
 
         Raises:
             ValueError: If the grid is too coarse: a sector holds no grid angle.
@@ -150,11 +126,7 @@ class ModelDriven(nn.Module):
             windows: Sectors on the grid, one for each sample or one for all.
 
         Returns:
-            ``[batch]``, float32, each: statistic, and angle [rad]. The angle alone is
-            differentiable.
-
-        Raises:
-            ValueError: If shapes do not fit.
+            ``[batch]``, float32, each: statistic, and angle [rad], which alone is differentiable.
         """
         return softmax_angle(
             echo, self.matrix(), self.grid, windows, reading=self.reading, level=self.level
@@ -170,7 +142,7 @@ def seeded_model_driven(
     reading: Reading = "literal",
     level: float = 1.0,
 ) -> ModelDriven:
-    """Steering matrix as P2 starts from it: the true one, perturbed.
+    """Steering matrix as P2 starts from it: the true one, perturbed, see :class:`ModelDriven`.
 
     Args:
         num_antennas: Number of array elements K.
@@ -179,12 +151,6 @@ def seeded_model_driven(
         perturbation: Its distribution, that of the paper if not given.
         reading: Of P2 Eq. (13).
         level: Value of b inside the sector.
-
-    Returns:
-        The system, untrained.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
     model = ModelDriven(num_antennas, grid_size, reading=reading, level=level)
     generator = step_generator(seed, "initial/steering", 0)
@@ -218,10 +184,7 @@ class ModelDrivenTransceiver(FixedSymbols):
     symbols: torch.Tensor = field(default_factory=lambda: qam(4))
 
     def beam(self) -> torch.Tensor:
-        """Joint beam of radar and communication, P2 Eq. (5).
-
-        Returns:
-            ``[antennas]``, complex64, of unit norm.
+        """Joint beam of radar and communication, P2 Eq. (5): ``[antennas]``, complex64, unit norm.
 
         Raises:
             ValueError: If the grid is too coarse for a sector, A* A^T is singular, or
@@ -234,13 +197,6 @@ class ModelDrivenTransceiver(FixedSymbols):
         return combine_beams(radar, communication, self.radar_share, self.phase)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
-        """Statistic and angle, P2 Eqs. (14) and (13).
-
-        Args:
-            echo: ``[batch, antennas]``, complex64. Received echo.
-
-        Returns:
-            Statistic and angle; this receiver claims no uncertainty.
-        """
+        """Statistic and angle, P2 Eqs. (14) and (13); this receiver claims no uncertainty."""
         statistic, angle = self.model.sense(echo, self.model.windows(self.target_sector))
         return Sensed(statistic, angle, torch.full_like(angle, math.nan))

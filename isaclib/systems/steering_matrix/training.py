@@ -45,7 +45,6 @@ class ModelDrivenPlan:
     order: int = 4
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
         check_positive_int("steps", self.steps)
         check_positive_int("batch", self.batch)
         check_positive("learning_rate", self.learning_rate)
@@ -87,14 +86,7 @@ def sensing_loss(
 
 
 class ModelDrivenTraining(StepTraining):
-    """Lightning module of the steering matrix.
-
-    Args:
-        model: Steering matrix, trained in place.
-        radar: Radar channel.
-        plan: Batch size, sectors, step size.
-        seed: Seed of the training samples.
-    """
+    """Lightning module of the steering matrix, see :func:`sensing_loss`."""
 
     model: ModelDriven
 
@@ -105,14 +97,7 @@ class ModelDrivenTraining(StepTraining):
         self.radar, self.plan = radar, plan
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Angle loss of one batch, see :func:`sensing_loss`.
-
-        Args:
-            generator: Source of all randomness of the batch.
-
-        Returns:
-            ``[]``, float32. Loss.
-        """
+        """Angle loss of one batch."""
         return sensing_loss(self.model, self.radar, self.plan, generator)
 
 
@@ -124,21 +109,11 @@ def train_model_driven(
     *,
     seed: int,
     device: str = "cpu",
-    progress: bool = False,
 ) -> None:
     """Train a steering matrix, or go on where an earlier call in the same directory stopped.
 
-    Args:
-        model: Steering matrix in its initial state; trained in place.
-        radar: Radar channel.
-        plan: Steps, batch and sectors.
-        directory: Folder for the checkpoint, of this run alone.
-        seed: Seed of the training samples.
-        device: ``"cpu"`` or ``"cuda"``.
-        progress: Whether to show a progress bar.
-
-    Raises:
-        ValueError: If ``seed`` or ``device`` is not allowed.
+    The matrix is trained in place from its initial state. The folder is for the checkpoint of this
+    run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
     """
     module = ModelDrivenTraining(model, radar, plan, seed=seed)
-    train(module, Schedule(plan.steps, progress=progress), directory, device=device)
+    train(module, Schedule(plan.steps), directory, device=device)

@@ -108,6 +108,14 @@ def test_ranges_stand_at_categories_with_their_average(drawn):
     assert ends == [pytest.approx(pair) for pair in ([0.4, 0.6], [0.2, 0.4], [0.1, 0.1])]
 
 
+def test_ranges_stand_at_places_too_and_few_rows_as_markers(drawn):
+    places = [{"step": 1}, {"step": 2}]
+    axes = drawn(Ranges({"system": "SL"}, "learned", "blue", average=None, places=places), x="")
+    assert [[*map(float, line.get_ydata())] for line in axes.lines] == [[0.2, 0.1], [0.4]]
+    assert [[*map(float, line.get_xdata())] for line in axes.lines] == [[0, 1], [0]]
+    assert axes.get_legend_handles_labels()[1] == ["learned"]
+
+
 def test_notes_stand_beside_the_points_that_are_there(drawn):
     axes = drawn(Notes({"system": "SL", "array": 0}, "step", {1: "one", 7: "seven"}))
     (text,) = axes.texts

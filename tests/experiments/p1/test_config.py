@@ -7,7 +7,6 @@ from figure_runs import check_presets
 
 from isaclib.experiments.p1.config import (
     IMPAIRED_PRESETS,
-    MAPRT_PRESETS,
     PENALTY_PRESETS,
     SEQUENTIAL_PRESETS,
     TRADEOFF_PRESETS,
@@ -15,6 +14,7 @@ from isaclib.experiments.p1.config import (
     Scenario,
     SpacingReading,
 )
+from isaclib.experiments.p1.maprt import MAPRT
 from isaclib.experiments.registry import figures
 
 ALL = {
@@ -22,7 +22,7 @@ ALL = {
     "impaired": IMPAIRED_PRESETS,
     "penalty": PENALTY_PRESETS,
     "sequential": SEQUENTIAL_PRESETS,
-    "maprt": MAPRT_PRESETS,
+    "maprt": MAPRT.presets,
 }
 TRAINED = [p for name, p in ALL.items() if name not in ("maprt", "penalty")]
 
@@ -170,5 +170,5 @@ def test_impossible_impairments_are_refused():
         Scenario().positions(Impairment("cumulative", -1.0, 0))
     with pytest.raises(ValueError, match=r"model must be one of 'cumulative', .*, got 'x'"):
         Scenario().positions(Impairment("x", 0.1, 0))
-    with pytest.raises(ValueError, match="step must be a non-negative integer, got -1"):
+    with pytest.raises(ValueError, match="step must be an integer >= 0, got -1"):
         Scenario().positions(Impairment("cumulative", 0.1, -1))

@@ -4,12 +4,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isaclib.experiments.p1.config import MaprtConfig, Scenario
+from isaclib.experiments.p1.config import Scenario
 from isaclib.experiments.p1.maprt import (
-    _echoes,
-    _known_signal_statistic,
+    BruteForce,
     brute_force_ratio,
     closed_form_ratio,
+    known_signal_statistic,
 )
 from isaclib.receivers.ratio_test import log_map_ratio, map_signal, maprt
 from isaclib.signal.arrays import steering_vector
@@ -56,7 +56,7 @@ def test_the_closed_form_increases_with_the_statistic(a, b, antennas, variance):
 
 def test_for_a_known_signal_every_angle_is_weighted_by_its_illumination():
     echo, signal = echoes(4), echoes(1)[0] / 3
-    found = _known_signal_statistic(echo, signal, SCENARIO, 51)
+    found = known_signal_statistic(echo, signal, SCENARIO, 51)
     grid = SCENARIO.target_sector.grid(51).float()
     a = steering_vector(grid, POSITIONS).numpy().astype(complex)
     illumination = np.abs(a @ signal.numpy()) ** 2
@@ -66,8 +66,8 @@ def test_for_a_known_signal_every_angle_is_weighted_by_its_illumination():
 
 
 def test_half_of_the_echoes_have_a_target():
-    config = MaprtConfig(scenario=Scenario(snr_r_db=20.0), echoes=200)
-    power = _echoes(config, 0).abs().square().sum(-1)
+    task = BruteForce(Scenario(snr_r_db=20.0), echoes=200, restarts=1, seed=0)
+    power = task.draw().abs().square().sum(-1)
     assert power.shape == (200,)
     assert float(power[:100].median()) > 10 * float(power[100:].median())
     # The others are noise of unit power on each of 16 antennas.

@@ -1,39 +1,34 @@
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from p2_payloads import (
+from p2_tasks import (
     GRID,
-    IMPAIRMENT,
     MATRIX,
     NETWORKS,
     POSITIONS,
-    REPETITION,
     SCENARIO,
     SECTORS,
+    SEED,
+    SETTING,
+    TEST,
     WIDTH,
     K,
-    a_matrix,
-    baselines,
     measured,
-    same,
-    some_networks,
+    networks,
+    outcome,
+    points,
     stored_matrix,
     stored_networks,
-    through_json,
 )
 
-from isaclib.experiments.p2.runs import METRICS
-from isaclib.experiments.p2.tasks import (
-    measure_baseline,
-    p2_record,
-    train_matrix,
-    train_networks,
-)
+from isaclib.experiments.p2.figures import UNITS
+from isaclib.experiments.p2.tasks import LeastSquares, Measure, values
 from isaclib.learning.training import Schedule, train
-from isaclib.receivers.ratio_test import maprt
+from isaclib.metrics import Estimate
+from isaclib.receivers.ratio_test import Threshold, maprt
 from isaclib.signal.arrays import Sector, steering_vector
 from isaclib.signal.beamforming import combine_beams, least_squares_beam
 from isaclib.signal.modulation import qam
@@ -52,56 +47,61 @@ from isaclib.systems.steering_matrix.model import (
     seeded_model_driven,
 )
 from isaclib.systems.steering_matrix.training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.transceiver import Baseline
+from isaclib.systems.transceiver import Baseline, Measurement, Performance, measure
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+MEASUREMENT = Measurement(TEST.samples, SCENARIO.p_fa, SEED, TEST.block)
+SHARES = (0.0, 0.3, 1.0)
 
-# Records
 
-
-def test_a_record_turns_the_detection_probability_round():
-    p_d = {"value": 0.75, "low": 0.5, "high": 0.875, "count": 8}
-    rest = {
-        name: {"value": float(i), "low": 0.0, "high": 9.0, "count": 3}
-        for i, name in enumerate(("ser", "p_fa", "rmse_deg", "threshold", "sigma_deg"))
-    }
-    found = p2_record({"p_d": p_d, **rest})
-    assert set(found) == set(METRICS)
-    assert found["p_md"] == {"value": 0.25, "low": 0.125, "high": 0.5, "count": 8}
-    for name in ("ser", "p_fa", "rmse_deg", "threshold"):
-        assert found[name] == rest[name]
+def test_detections_are_stored_as_misdetections_and_angles_in_degrees():
+    p_d, none = Estimate(0.75, 0.5, 0.875, 8), Estimate(math.nan, math.nan, math.nan, 0)
+    angle, level = Estimate(math.pi / 2, math.pi / 4, math.pi, 6), Threshold(3.0, 2.0, 4.0, 0.1, 8)
+    found = values(Performance(none, p_d, none, angle, none, none, level))
+    assert set(found) == set(UNITS)
+    assert found["p_md"] == Estimate(0.25, 0.125, 0.5, 8)
+    assert found["rmse_deg"] == Estimate(90.0, 45.0, 180.0, 6)
+    assert found["threshold"] == Estimate(3.0, 2.0, 4.0, 8)
 
 
 # Baseline
 
 
+def baseline(known=True, setting=SETTING):
+    return LeastSquares(setting, known, 200)
+
+
+@pytest.mark.parametrize("sector", SECTORS)
 @pytest.mark.parametrize("known", [True, False])
-def test_the_baseline_is_measured_as_the_transceiver_module_does(tmp_path, known):
-    """Each point from the equations of P2 Sec. III, on its own, for each sector."""
-    found = measure_baseline(through_json(baselines(known=known)), tmp_path)["sectors"]
+def test_the_baseline_is_measured_as_the_transceiver_module_does(tmp_path, known, sector):
+    """Each point from the equations of P2 Sec. III, on its own."""
+    found = points(Measure(baseline(known), sector, TEST, SHARES), tmp_path)
     assumed = POSITIONS if known else SCENARIO.nominal_positions()
-    for records, sector in zip(found, SECTORS, strict=True):
-        radar = least_squares_beam(Sector(*sector), assumed, grid_size=200)
-        communication = least_squares_beam(Sector(30, 50), assumed, grid_size=200)
-        for record, rho in zip(records, (0.0, 0.6, 1.0), strict=True):
-            beam = combine_beams(radar, communication, rho, 0.0)
-            system = Baseline(qam(4), beam, assumed, Sector(*sector))
-            assert same(record, measured(system, sector))
+    radar = least_squares_beam(Sector(*sector), assumed, grid_size=200)
+    communication = least_squares_beam(Sector(30, 50), assumed, grid_size=200)
+    for own, rho in zip(found, SHARES, strict=True):
+        beam = combine_beams(radar, communication, rho, 0.0)
+        system = Baseline(qam(4), beam, assumed, Sector(*sector))
+        assert own == ({"rho": rho}, measured(system, sector))
 
 
 def test_without_errors_the_array_is_nominal_and_there_is_nothing_to_know(tmp_path):
-    first = measure_baseline(baselines(impairment=None), tmp_path)
-    assert same(measure_baseline(baselines(impairment=None, known=False), tmp_path), first)
-    perfect = asdict(replace(IMPAIRMENT, std_wavelengths=0.0))
-    assert same(measure_baseline(baselines(impairment=perfect), tmp_path), first)
+    perfect = replace(SETTING, impairment=replace(SETTING.impairment, std_wavelengths=0.0))
+    nominal = replace(SETTING, impairment=None)
+    found = [
+        points(Measure(baseline(known, setting), SECTORS[0], TEST, SHARES), tmp_path)
+        for known, setting in ((True, nominal), (False, nominal), (True, perfect))
+    ]
+    assert found[0] == found[1] == found[2]
 
 
 def test_the_communication_end_does_not_depend_on_the_target_s_sector(tmp_path):
-    seen, unseen = measure_baseline(baselines(), tmp_path)["sectors"]
-    assert same(seen[0]["ser"], unseen[0]["ser"])
-    assert seen[2]["ser"]["value"] > 5 * seen[0]["ser"]["value"]
-    assert seen[2]["p_md"]["value"] < seen[0]["p_md"]["value"]
+    measures = [Measure(baseline(), sector, TEST, SHARES) for sector in SECTORS]
+    seen, unseen = ([p.values for p in outcome(m, tmp_path).points] for m in measures)
+    assert seen[0]["ser"] == unseen[0]["ser"]
+    assert seen[2]["ser"].value > 5 * seen[0]["ser"].value
+    assert seen[2]["p_md"].value < seen[0]["p_md"].value
 
 
 # A steering matrix without any training
@@ -163,135 +163,115 @@ def test_with_true_steering_vectors_it_misses_what_the_baseline_misses(sector):
     system = ModelDrivenTransceiver(model, Sector(*room), Sector(30, 50), 0.6)
     grid_size = int(10 * (sector[1] - sector[0])) + 1
     reference = Baseline(qam(4), system.beam(), POSITIONS, Sector(*sector), grid_size)
-    found, expected = (measured(x, sector) for x in (system, reference))
+    channels = SCENARIO.towards(sector).channels(POSITIONS)
+    found, expected = (values(measure(x, *channels, MEASUREMENT)) for x in (system, reference))
     for metric in ("ser", "p_md", "p_fa"):
         assert found[metric] == expected[metric]
-    level = expected["threshold"]["value"]
-    assert found["threshold"]["value"] ** 2 == pytest.approx(level, rel=1e-5)
+    level = expected["threshold"].value
+    assert found["threshold"].value ** 2 == pytest.approx(level, rel=1e-5)
 
 
 # Training a steering matrix
 
 
+@pytest.mark.parametrize("sector", SECTORS)
 @pytest.mark.parametrize("reading", ["literal", "sector"])
 @torch.no_grad()
-def test_a_trained_matrix_is_measured_for_every_sector_and_share(tmp_path, reading):
-    training = replace(MATRIX, reading=reading)
+def test_a_trained_matrix_is_measured_at_every_share(tmp_path, reading, sector):
+    task = replace(MATRIX, training=replace(MATRIX.training, reading=reading))
     with torch.enable_grad():
-        found = train_matrix(through_json(a_matrix(training)), tmp_path)["sectors"]
-    model = stored_matrix(tmp_path, training)
-    for records, sector in zip(found, SECTORS, strict=True):
-        for record, rho in zip(records, (0.0, 0.3, 1.0), strict=True):
-            system = ModelDrivenTransceiver(model, Sector(*sector), Sector(30, 50), rho)
-            assert same(record, measured(system, sector))
+        found = points(Measure(task, sector, TEST, SHARES), tmp_path)
+    model = stored_matrix(task, tmp_path)
+    for own, rho in zip(found, SHARES, strict=True):
+        system = ModelDrivenTransceiver(model, Sector(*sector), Sector(30, 50), rho)
+        assert own == ({"omega_r": rho}, measured(system, sector))
 
 
 def test_the_matrix_is_trained_from_its_perturbed_start_on_the_true_array(tmp_path):
-    training = replace(MATRIX, perturbation=Perturbation(0.02, "real"), learning_rate=0.01)
-    train_matrix(through_json(a_matrix(training)), tmp_path / "task")
-    model = seeded_model_driven(K, GRID, seed=REPETITION, perturbation=Perturbation(0.02, "real"))
+    noise = Perturbation(0.02, "real")
+    training = replace(MATRIX.training, perturbation=noise, learning_rate=0.01)
+    model = seeded_model_driven(K, GRID, seed=SEED, perturbation=noise)
     start = model.steering.detach().clone()
     radar, _ = SCENARIO.channels(POSITIONS)
     plan = ModelDrivenPlan(4, 40, 0.01, RandomSectors())
-    train_model_driven(model, radar, plan, tmp_path / "oracle", seed=REPETITION)
-    found = stored_matrix(tmp_path / "task").steering
+    train_model_driven(model, radar, plan, tmp_path / "oracle", seed=SEED)
+    found = stored_matrix(replace(MATRIX, training=training), tmp_path).steering
     assert torch.equal(found, model.steering)
     # Adam's steps are about as long as the learning rate.
     assert 0.02 < float((found - start).detach().abs().max()) < 0.05
 
 
-def test_a_matrix_is_trained_whatever_it_is_measured_for(tmp_path):
-    train_matrix(a_matrix(), tmp_path / "a")
-    few = a_matrix(target_sectors_deg=[[10.0, 30.0]], radar_weights=[1.0])
-    (records,) = train_matrix(few, tmp_path / "b")["sectors"]
-    assert len(records) == 1
-    for changes in ({"repetition": 1}, {"impairment": None}):
-        train_matrix(
-            a_matrix(**changes, target_sectors_deg=[]), tmp_path / "c" / next(iter(changes))
-        )
-    first, again, repeated, nominal = (
-        stored_matrix(tmp_path / name).steering
-        for name in ("a", "b", "c/repetition", "c/impairment")
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"impairment": None}])
+def test_what_is_trained_is_of_its_seed_and_array(tmp_path, changes):
+    other = replace(SETTING, **changes)
+    first, second = (
+        stored_matrix(replace(MATRIX, setting=setting), tmp_path).steering
+        for setting in (SETTING, other)
     )
-    assert torch.equal(again, first)
-    assert not torch.equal(repeated, first)
-    assert not torch.equal(nominal, first)
+    assert not torch.equal(first, second)
+    tasks = (networks(setting=setting)["detection"] for setting in (SETTING, other))
+    first, second = (outcome(task, tmp_path).tensors["beamformer.0.weight"] for task in tasks)
+    assert not torch.equal(first, second)
 
 
 def test_messages_of_the_scenario_s_order_are_sent(tmp_path):
     """A model-driven system with 16 messages has the symbol errors of 16-QAM."""
-    scenario = replace(SCENARIO, order=16)
-    payload = a_matrix(scenario=asdict(scenario), radar_weights=[0.0])
-    ((record,), _) = train_matrix(payload, tmp_path)["sectors"]
+    setting = replace(SETTING, scenario=replace(SCENARIO, order=16))
+    task = replace(MATRIX, setting=setting)
+    (found,) = points(Measure(task, SECTORS[0], TEST, (0.0,)), tmp_path)
+    sectors = (Sector(*SECTORS[0]), Sector(30, 50))
     with torch.no_grad():
-        system = ModelDrivenTransceiver(
-            stored_matrix(tmp_path), Sector(*SECTORS[0]), Sector(30, 50), 0.0, symbols=qam(16)
-        )
-        assert same(record, measured(system, SECTORS[0]))
+        model = stored_matrix(task, tmp_path)
+        system = ModelDrivenTransceiver(model, *sectors, 0.0, symbols=qam(16))
+        assert found == ({"omega_r": 0.0}, measured(system, SECTORS[0]))
 
 
 # Training networks
 
 
-def start():
-    return seeded_sector_autoencoder(K, 4, WIDTH, seed=REPETITION)
-
-
-@torch.no_grad()
-def network_records(model):
-    return [
-        [measured(SectorTransceiver(model, Sector(*sector), Sector(30, 50)), sector)]
-        for sector in SECTORS
-    ]
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"indicator": "present"}, {"angle_unit": "rad", "learning_rate": 0.01}]
 )
-def test_networks_are_measured_after_each_training_step(tmp_path, options):
-    training = replace(NETWORKS, **options)
-    found = train_networks(through_json(some_networks(training)), tmp_path / "task")
-    assert list(found) == ["detection", "angle"]
+def test_networks_are_trained_in_two_steps_as_in_one_go(tmp_path, options):
     plan = SectorPlan(0.3, steps=4, batch=40, **options)
-    model, channels = start(), SCENARIO.channels(POSITIONS)
-    module = SectorAutoencoderTraining(model, *channels, plan, step="detection", seed=REPETITION)
+    channels, start = SCENARIO.channels(POSITIONS), (K, 4, WIDTH)
+    first, whole = (seeded_sector_autoencoder(*start, seed=SEED) for _ in range(2))
+    module = SectorAutoencoderTraining(first, *channels, plan, step="detection", seed=SEED)
     train(module, Schedule(4), tmp_path / "first")
-    assert same(found["detection"], network_records(model))
-    # Nothing that is measured in between changes what is learned.
-    whole = start()
-    train_sector_autoencoder(whole, *channels, plan, tmp_path / "whole", seed=REPETITION)
-    stored = stored_networks(tmp_path / "task")
-    for name, value in whole.state_dict().items():
-        assert torch.equal(stored.state_dict()[name], value)
-    assert same(found["angle"], network_records(stored))
-    assert not same(found["angle"], found["detection"])
+    train_sector_autoencoder(whole, *channels, plan, tmp_path / "whole", seed=SEED)
+    tasks = networks(replace(NETWORKS, **options))
+    for task, oracle in zip(tasks.values(), (first, whole), strict=True):
+        found = stored_networks(task, tmp_path).state_dict()
+        assert all(torch.equal(found[name], v) for name, v in oracle.state_dict().items())
+    assert list(tasks) == ["detection", "angle"]
+
+
+@pytest.mark.parametrize("sector", SECTORS)
+@torch.no_grad()
+def test_networks_are_measured_after_each_training_step(tmp_path, sector):
+    found = {}
+    for step, task in networks().items():
+        with torch.enable_grad():
+            (found[step],) = points(Measure(task, sector, TEST), tmp_path)
+        model = stored_networks(task, tmp_path)
+        system = SectorTransceiver(model, Sector(*sector), Sector(30, 50))
+        assert found[step] == ({}, measured(system, sector))
+    assert found["detection"] != found["angle"]
 
 
 def test_the_angle_step_leaves_the_detector_s_operating_point(tmp_path):
     """Noise alone does not depend on the beam, and the detector is frozen."""
-    found = train_networks(some_networks(), tmp_path)
-    for before, after in zip(found["detection"], found["angle"], strict=True):
-        assert same(before[0]["threshold"], after[0]["threshold"])
-        assert same(before[0]["p_fa"], after[0]["p_fa"])
-        assert not same(before[0]["p_md"], after[0]["p_md"])
-
-
-@pytest.mark.parametrize(
-    "changes", [{"repetition": 1}, {"impairment": None}, {"radar_weight": 1.0}]
-)
-def test_networks_are_of_their_repetition_array_and_weight(tmp_path, changes):
-    few = {"target_sectors_deg": []}
-    train_networks(some_networks(**few), tmp_path / "a")
-    train_networks(some_networks(**few, **changes), tmp_path / "b")
-    first, other = (stored_networks(tmp_path / name).state_dict() for name in "ab")
-    assert not torch.equal(first["beamformer.0.weight"], other["beamformer.0.weight"])
+    tasks = [Measure(task, SECTORS[0], TEST) for task in networks().values()]
+    before, after = (outcome(task, tmp_path).points[0].values for task in tasks)
+    assert before["threshold"] == after["threshold"]
+    assert before["p_fa"] == after["p_fa"]
+    assert before["p_md"] != after["p_md"]
 
 
 # Bad input
 
 
 def test_a_grid_too_coarse_for_a_test_sector_is_refused(tmp_path):
-    training = replace(MATRIX, grid_size=31)
-    narrow = a_matrix(training, target_sectors_deg=[[1.0, 5.0]])
+    task = replace(MATRIX, training=replace(MATRIX.training, grid_size=31))
     with pytest.raises(ValueError, match=r"grid must put an angle inside the sector \[1, 5\]"):
-        train_matrix(narrow, tmp_path)
+        outcome(Measure(task, (1.0, 5.0), TEST, (1.0,)), tmp_path)

@@ -1,14 +1,10 @@
 """The list of P4's claims, and what they do with results that lack something."""
 
-from dataclasses import replace
-
 import pytest
-from p4_results import GOOD, series, stored
+from p4_results import GOOD, curve, stored, verdict
 
 from isaclib.experiments.engine.claims import Verdict
-from isaclib.experiments.p4 import checks
 from isaclib.experiments.p4.claims import CLAIMS
-from isaclib.experiments.p4.config import FADINGS
 from isaclib.experiments.registry import figures
 
 
@@ -44,27 +40,24 @@ def test_the_words_of_the_criteria_have_the_thresholds_of_the_code():
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_a_claim_looks_at_no_more_than_it_needs(claim):
-    verdict = claim.check({figure: GOOD[figure] for figure in claim.needs})
-    assert isinstance(verdict, Verdict)
-    assert verdict.status == "reproduced"
-    assert verdict.measured
+    found = claim.verdict({figure: GOOD[figure] for figure in claim.needs})
+    assert isinstance(found, Verdict)
+    assert found.status == "reproduced"
+    assert found.measured
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_a_missing_curve_is_named(claim):
-    empty = {
-        figure: replace(GOOD[figure], series=[series("other", "size", [2], mse=[0.1])])
-        for figure in claim.needs
-    }
-    with pytest.raises(KeyError, match="has no series"):
-        claim.check(empty)
+    rows = curve("awgn", "size", [2], {}, mse=[0.1])
+    with pytest.raises(KeyError, match=r"no (row has|column)"):
+        claim.verdict({figure: stored(figure, rows) for figure in claim.needs})
 
 
-def test_a_missing_point_is_named():
-    curves = [
-        series(name, "sensing_weight", [0.0, 1.0], mse=[0.1, 0.2], sensing=[0.5, 0.9])
-        for fading in FADINGS
-        for name in (fading, f"afterwards/{fading}")
-    ]
-    with pytest.raises(ValueError, match=r"sensing_weight of 'awgn' must be one of .*, got 0.5"):
-        checks.check_weights({"p4-fig4": stored("p4-fig4", *curves)})
+@pytest.mark.parametrize(
+    ("claim", "x", "at"),
+    [("weights", "sensing_weight", {"repetition": 0}), ("size", "size", {"varied": "size"})],
+)
+def test_a_missing_point_is_an_error(claim, x, at):
+    rows = curve("awgn", x, [0.0, 1.0], at, mse=[0.1, 0.2], sensing=[0.5, 0.9])
+    with pytest.raises(KeyError, match=rf"no row has {x}=(0.5|20) with .* there are 0.0, 1.0"):
+        verdict(claim, {figure: stored(figure, rows) for figure in ("p4-fig4", "p4-fig5")})

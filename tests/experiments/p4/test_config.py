@@ -7,9 +7,11 @@ from figure_runs import check_presets
 
 from isaclib.channels.codes import CodeChannel, EchoChannel
 from isaclib.data.images import synthetic_images
+from isaclib.experiments.engine.results import PRESETS
 from isaclib.experiments.p4 import config as p4_config
 from isaclib.experiments.p4.config import (
     CHOICES_PRESETS,
+    LITERAL,
     PIXEL_SCALE,
     SEMANTIC_PRESETS,
     SWEEPS_PRESETS,
@@ -17,14 +19,12 @@ from isaclib.experiments.p4.config import (
     THREE_TASKS,
     WEIGHTS_PRESETS,
     Images,
-    Point,
-    Training,
+    System,
 )
-from isaclib.experiments.p4.runs import LITERAL
+from isaclib.experiments.p4.figures import KEPT
 from isaclib.experiments.registry import figures
-from isaclib.experiments.series.result_schema import PRESETS
 from isaclib.systems.semantic.link import Link
-from isaclib.systems.semantic.training import SemanticPlan, TaskWeights
+from isaclib.systems.semantic.training import TaskWeights
 
 ALL = {
     "p4-fig4": WEIGHTS_PRESETS,
@@ -112,19 +112,16 @@ def test_every_point_that_is_taken_from_another_figure_is_run_there(preset):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_weights_that_are_kept_are_of_systems_that_fig_5_trains(preset):
     config = SWEEPS_PRESETS[preset]
-    values = {"communication_snr_db": config.communication_snrs_db, "size": config.sizes}
-    for name, value in config.stored:
-        parameter, fading = name.split("/")
-        assert fading in ("awgn", "rayleigh")
-        assert value in values[parameter]
+    for parameter, value in KEPT.items():
+        assert value in config.sweeps()[parameter]
         assert value != getattr(config.point, parameter)
 
 
 @pytest.mark.parametrize(("name", "preset"), CASES)
 def test_values_are_swept_in_rising_order(name, preset):
     """The criteria take a sweep's first and last value for its ends."""
-    for field, values in vars(ALL[name][preset]).items():
-        if isinstance(values, tuple) and field != "stored":
+    for values in vars(ALL[name][preset]).values():
+        if isinstance(values, tuple):
             assert list(values) == sorted(set(values))
 
 
@@ -139,9 +136,42 @@ def test_systems_are_measured_before_the_end_too(name, preset):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_choices_are_not_the_default_itself(preset):
     config = CHOICES_PRESETS[preset]
-    assert config.other_layers != config.point.layers
-    assert config.other_step_db != config.point.range_step_db
-    assert config.longer > 1
+    systems = [(choice.system, choice.longer) for choice in config.choices()]
+    assert len(set(systems)) == len(systems)
+
+
+def test_choices_differ_from_the_default_in_one_respect():
+    config = CHOICES_PRESETS["smoke"]
+    found = config.choices()
+    default = {choice.tasks: choice.system for choice in found if choice.name == "default"}
+    changed = {}
+    for choice in found:
+        other = {
+            name
+            for name, value in vars(choice.system).items()
+            if value != getattr(default[choice.tasks], name)
+        }
+        changed[choice.tasks, choice.name] = other | ({"longer"} if choice.longer > 1 else set())
+    assert changed == {
+        ("two", "default"): set(),
+        ("two", "longer"): {"longer"},
+        ("two", "known"): {"known"},
+        # The plain losses have equal factors at this weight of the scaled ones.
+        ("two", "plain loss"): {"weights"},
+        ("two", "layers"): {"layers"},
+        ("two", "same way"): {"ways"},
+        ("three", "default"): set(),
+        ("three", "longer"): {"longer"},
+        ("three", "known"): {"known"},
+        ("three", "plain loss"): {"reconstruction_scale"},
+        ("three", "ten classes"): {"weights"},
+        ("two", "ranges"): {"ranges"},
+        # Compared with as many ranges, the default step apart.
+        ("two", "range step"): {"ranges", "range_step_db"},
+    }
+    assert default["three"].weights == THREE_TASKS
+    (ten,) = (choice.system for choice in found if choice.name == "ten classes")
+    assert ten.weights == TEN_CLASSES
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -160,7 +190,7 @@ def test_seeds_are_repeated_as_often_as_the_issue_asks():
 
 @pytest.mark.parametrize("fading", ["awgn", "rayleigh"])
 def test_a_point_says_both_channels(fading):
-    point = Point(
+    point = System(
         communication_snr_db=-9.0,
         sensing_snr_db=6.0,
         ranges=4,
@@ -172,13 +202,6 @@ def test_a_point_says_both_channels(fading):
     assert point.link() == Link(CodeChannel(-9.0, fading), echo)
     steps = echo.amplitudes()[1:].square().log10() * 10
     assert steps.tolist() == pytest.approx([6, 4, 2, 0], abs=1e-4)
-
-
-def test_a_point_says_its_training():
-    point = Point(weights=THREE_TASKS, reconstruction_scale=4.0)
-    plan = point.plan(Training(epochs=9, early=2, batch=32, learning_rate=0.01), 5)
-    assert plan == SemanticPlan(5, 32, 0.01, THREE_TASKS, 4.0)
-    assert plan.encoder
 
 
 # Images
@@ -232,4 +255,4 @@ def test_cifar_10_that_is_not_there_is_named(monkeypatch, tmp_path):
 )
 def test_impossible_channels_are_refused(changes, match):
     with pytest.raises(ValueError, match=match):
-        replace(Point(), **changes).link()
+        replace(System(), **changes).link()

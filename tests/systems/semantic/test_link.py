@@ -48,7 +48,7 @@ def test_both_receivers_get_what_their_channels_give(link, known):
             (link.communication, there, reception.communication),
             (link.sensing, back, reception.echo),
         ):
-            power = channel.received_power / 2
+            power = (1 + db_to_linear(channel.snr_db)) / 2
             received = torch.view_as_real(channel(code, realization)).flatten(1)
             torch.testing.assert_close(found, received / math.sqrt(power))
     assert torch.equal(reception.target, back.label)
@@ -129,7 +129,7 @@ class EnergyDetector(nn.Module):
 
     def __init__(self, channel, threshold):
         super().__init__()
-        self.scale, self.threshold = channel.received_power / 2, threshold
+        self.scale, self.threshold = (1 + db_to_linear(channel.snr_db)) / 2, threshold
 
     def forward(self, inputs):
         energy = self.scale * inputs.square().sum(1)

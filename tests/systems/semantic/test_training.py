@@ -17,7 +17,6 @@ from isaclib.systems.semantic.training import (
     TaskWeights,
     encoder_gradients,
     image_order,
-    steps_per_epoch,
     task_losses,
     train_semantic,
 )
@@ -329,7 +328,7 @@ def test_plans_are_checked(options, match):
 
 
 def test_a_batch_needs_its_images():
-    assert steps_per_epoch(100, 100) == 1
+    assert a_training(replace(PLAN, batch=100)).steps_per_epoch == 1
     with pytest.raises(ValueError, match="batch must be at most the 100 training images, got 101"):
         a_training(replace(PLAN, batch=101))
 

@@ -3,8 +3,8 @@ import warnings
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
-from isaclib.experiments.series.results import load_weights, save_weights
 from isaclib.learning.networks import count_parameters, load_parameters
 from isaclib.receivers.angle_delay.reference import baseline_grid, training_grid
 from isaclib.signal.arrays import Sector, element_index, element_positions
@@ -62,16 +62,15 @@ def test_any_spacings_can_be_put_in(parameter, antennas):
     torch.testing.assert_close(model.positions().detach(), spacing_positions(spacing))
 
 
-def test_weights_survive_their_file(tmp_path):
+def test_weights_survive_their_file():
     model = SpacingArray(6)
     model.set_spacing(torch.linspace(0.4, 0.6, 6))
-    path = tmp_path / "weights.safetensors"
-    save_weights(path, model.state_dict())
+    stored = save(model.state_dict())
     found = SpacingArray(6)
-    load_parameters(found, load_weights(path))
+    load_parameters(found, load(stored))
     assert torch.equal(found.spacing, model.spacing)
     with pytest.raises(ValueError, match=r"'values' of shape \[7\], got \[6\]"):
-        load_parameters(SpacingArray(7), load_weights(path))
+        load_parameters(SpacingArray(7), load(stored))
 
 
 # The transceiver
