@@ -1,4 +1,4 @@
-"""Figures can be read: text is large enough on a page and a phone, and colours stand out from white."""
+"""Figures can be read: text is large enough on a page and a phone, colours stand out from white."""
 
 import matplotlib as mpl
 import pytest
