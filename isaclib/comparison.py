@@ -167,7 +167,7 @@ class Front:
         one, two = (self.ser[i].value for i in (after - 1, after))
         share = (ser - one) / (two - one)
         first, second = along[after - 1], along[after]
-        ends = (
+        value, low, high = (
             (1 - share) * a + share * b
             for a, b in (
                 (first.value, second.value),
@@ -175,7 +175,7 @@ class Front:
                 (first.high, second.high),
             )
         )
-        return Estimate(*ends, min(first.count, second.count))
+        return Estimate(value, low, high, min(first.count, second.count))
 
 
 def at_equal_ser(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isaclib.experiments.engine.claims import Claim, Number, Verdict
+from isaclib.experiments.engine.claims import Claim, Verdict
+from isaclib.experiments.engine.report import ReportedResult, entry
 from isaclib.experiments.engine.results import Result, ResultError, result_path
 from isaclib.experiments.stored import load_result
 
@@ -63,15 +62,26 @@ def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, An
         directory: Results folder; see :func:`isaclib.experiments.series.results.results_directory`.
 
     Returns:
-        A dictionary a claim, which JSON can hold: ``id``, ``paper``, ``figures`` (of the paper),
-        ``statement``, ``criterion``; ``status``, ``measured`` and ``presets`` of the verdict;
-        ``numbers``, each with ``name``, ``value``, ``low``, ``high`` and ``interval``, null where
-        undefined; ``results``, each with ``figure``, ``file`` and ``preset``, null where it is
-        missing or broken; ``error``, null unless the claim could not be tested.
+        A dictionary a claim, as the JSON schema says that ``isaclib claims --schema`` prints
+        (:class:`isaclib.experiments.engine.report.ReportedClaim`).
     """
     everything = claims()
     stored = _load(everything, directory)
-    return [_entry(claim, _verdict(claim, stored), stored, directory) for claim in everything]
+    return [
+        entry(
+            claim,
+            _verdict(claim, stored),
+            [
+                ReportedResult(
+                    figure,
+                    str(result_path(figure, directory)),
+                    getattr(stored[figure], "preset", None),
+                )
+                for figure in claim.needs
+            ],
+        )
+        for claim in everything
+    ]
 
 
 def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) -> str:
@@ -98,7 +108,7 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
         cells = (
             f"`{claim.id}`: {claim.statement}",
             where,
-            f"**{verdict.status}**",
+            f"**{verdict.words}**",
             verdict.measured,
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -121,44 +131,6 @@ def _load(
     return stored
 
 
-def _entry(
-    claim: Claim,
-    outcome: Verdict | ResultError,
-    stored: Mapping[str, Result | ResultError],
-    directory: str | os.PathLike[str] | None,
-) -> dict[str, Any]:
-    """Return what :func:`report` says of one claim."""
-    verdict = outcome if isinstance(outcome, Verdict) else None
-    return {
-        "id": claim.id,
-        "paper": claim.paper,
-        "figures": list(claim.figures),
-        "statement": claim.statement,
-        "criterion": claim.criterion,
-        "status": verdict.status if verdict else None,
-        "measured": verdict.measured if verdict else None,
-        "numbers": [_plain(number) for number in verdict.numbers] if verdict else [],
-        "presets": list(verdict.presets) if verdict else [],
-        "results": [
-            {
-                "figure": figure,
-                "file": str(result_path(figure, directory)),
-                "preset": getattr(stored[figure], "preset", None),
-            }
-            for figure in claim.needs
-        ],
-        "error": None if verdict else str(outcome),
-    }
-
-
-def _plain(number: Number) -> dict[str, Any]:
-    """Return a number as JSON can hold it, which has no NaN."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in dataclasses.asdict(number).items()
-    }
-
-
 def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:
     """Check one claim, or return why it cannot be checked."""
     results: dict[str, Result] = {}
@@ -168,15 +140,11 @@ def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdic
             return found
         results[figure] = found
     try:
-        verdict = claim.verdict(results)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+        return claim.verdict(results)
+    except Exception as error:  # a result can lack anything, and the other claims are to be listed
         # A KeyError's text is its argument's repr; the argument itself reads better.
-        reason = error.args[0] if error.args else error
+        reason = (error.args[0] if error.args else "") or type(error).__name__
         return ResultError(
             f"claim {claim.id} cannot be tested on {', '.join(claim.needs)}: {reason}; "
             f"re-create with `isaclib run {' '.join(claim.needs)} --preset paper`"
         )
-    if verdict.presets:
-        return verdict
-    presets = tuple(dict.fromkeys(result.preset for result in results.values()))
-    return dataclasses.replace(verdict, presets=presets)

@@ -11,7 +11,16 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from isaclib.experiments.claims import evaluate
-from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
+from isaclib.experiments.engine.claims import (
+    REDUCED,
+    STATUSES,
+    Claim,
+    Number,
+    Reading,
+    Status,
+    Verdict,
+)
+from isaclib.experiments.engine.report import changes
 from isaclib.experiments.engine.results import ResultError
 from isaclib.experiments.series.results import Result
 
@@ -77,24 +86,25 @@ def verdict_counts(outcomes: Sequence[Entry]) -> dict[str, dict[Status, int]]:
 
 
 def count_table(outcomes: Sequence[Entry]) -> str:
-    """Write the counts of :func:`verdict_counts` with their sums as a Markdown table.
+    """Write how many verdicts of each paper there are by status and scale, as a Markdown table.
 
     Args:
         outcomes: Claims with their verdicts.
 
     Returns:
-        The table, a row a status that occurs, a column a paper.
+        The table, a row a status and scale that occurs, a column a paper.
     """
-    counts = verdict_counts(outcomes)
+    papers = list(dict.fromkeys(claim.paper for claim, _ in outcomes))
     rows = [
-        f"| | {' | '.join(paper.upper() for paper in counts)} | all |",
-        f"|---|{'---|' * (len(counts) + 1)}",
+        f"| | {' | '.join(paper.upper() for paper in papers)} | all |",
+        f"|---|{'---|' * (len(papers) + 1)}",
     ]
     for status in STATUSES:
-        numbers = [paper[status] for paper in counts.values()]
-        if any(numbers):
-            cells = " | ".join(str(n) for n in (*numbers, sum(numbers)))
-            rows.append(f"| {MARKS[status]} {status} | {cells} |")
+        for words in (status, status + REDUCED):
+            found = [claim.paper for claim, verdict in outcomes if verdict.words == words]
+            if found:
+                cells = " | ".join(str(n) for n in (*map(found.count, papers), len(found)))
+                rows.append(f"| {MARKS[status]} {words} | {cells} |")
     return "\n".join(rows)
 
 
@@ -106,16 +116,21 @@ def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
         explained: Ids of reproduced claims that have a word of explanation too.
 
     Returns:
-        The table. Each id links to its entry, ``#claim-<id>``; each verdict other than
+        The table. A claim whose verdict depends on the reading of the paper has a row a reading,
+        too. Each id links to its entry, ``#claim-<id>``; each verdict other than
         ``"reproduced"``, and those of ``explained``, to their explanation, ``#why-<id>``.
     """
     rows = ["| claim | verdict |", "|---|---|"]
     for claim, verdict in outcomes:
-        words = f"{MARKS[verdict.status]}\u00a0{verdict.status}"
+        words = f"{MARKS[verdict.status]}\u00a0{verdict.words}"
         if verdict.status != "reproduced" or claim.id in explained:
             words = f"[{words}](#why-{claim.id})"
         link = f'<a href="#claim-{claim.id}">{claim.id}</a>'
         rows.append(f"| {link}: {_typeset(claim.statement)} | {words} |")
+        rows += [
+            f"| *{_reading(reading)}* | {MARKS[other.status]}\u00a0{other.words} |"
+            for reading, other in (verdict.readings if verdict.divided else ())
+        ]
     return "\n".join(rows)
 
 
@@ -162,7 +177,7 @@ def reread(result: Result, names: Mapping[str, str]) -> Result:
 
 def _entry(claim: Claim, verdict: Verdict) -> str:
     where = f"{claim.paper.upper()} {', '.join(claim.figures)}"
-    head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.status}"
+    head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.words}"
     lines = [
         f'<details class="claim" id="claim-{claim.id}">',
         f"<summary>{head}</summary>",
@@ -175,11 +190,42 @@ def _entry(claim: Claim, verdict: Verdict) -> str:
         "",
         *(f"- {_typeset(_words(number))}" for number in verdict.numbers),
         "",
+        *_other_readings(verdict),
+        *(line for change in changes(claim) for line in (_change(change), "")),
         f"**From** {_sources(claim, verdict)}.",
         "",
         "</details>",
     ]
     return "\n".join(lines)
+
+
+def _reading(reading: Reading) -> str:
+    """A reading, and the sentence that favours it."""
+    if not reading.sentence:
+        return f"read as: {reading.name}"
+    return f"read as: {reading.name}; the text favours this: “{reading.sentence}”"
+
+
+def _other_readings(verdict: Verdict) -> list[str]:
+    """Verdicts under all readings, where there are some."""
+    if not verdict.readings:
+        return []
+    lines = [
+        f"- {MARKS[v.status]} {v.words}, {_reading(r)}. {_typeset(v.measured)}."
+        for r, v in verdict.readings
+    ]
+    favoured = any(reading.sentence for reading, _ in verdict.readings)
+    head = "**Readings.**" if favoured else "**Readings**, of which the text favours none."
+    return [head, "", *lines, ""]
+
+
+def _change(change: Mapping[str, str]) -> str:
+    """A line on a criterion that another took the place of."""
+    return (
+        f"**Until {change['date']}** the criterion was: {_typeset(change['old_criterion'])} "
+        f"Verdict then: {change['old_verdict']}; with the one that took its place: "
+        f"{change['new_verdict']}. {_typeset(change['reason'])}"
+    )
 
 
 def _typeset(text: str) -> str:

@@ -11,16 +11,24 @@ in words beside it::
         criterion="At the end P_md of UL+SL lies above that of SL+UL by more than the interval.",
     )
     def order(fig3: Result) -> Verdict: ...
+
+Where the paper leaves something open, ``readings`` lists how it can be read, and the check is told
+by its last argument, the reading's name, which one to judge. Where a criterion takes another's
+place, ``history`` keeps the old one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Literal, get_args
 
 from isaclib._validation import check_one_of
 from isaclib.experiments.engine.results import Result
+
+REDUCED = ", at reduced scale"
+"""What a verdict on a result below the ``paper`` preset adds to its status."""
 
 Status = Literal["reproduced", "partly", "not reproduced", "not tested"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -56,6 +64,44 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A way to read what a paper leaves open.
+
+    Attributes:
+        name: The reading in a few words, such as ``"elements stay in order"``.
+        sentence: The paper's sentence that favours it; empty where none does.
+    """
+
+    name: str
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A criterion that another one took the place of.
+
+    Attributes:
+        date: Day of the change in ISO 8601.
+        criterion: The old criterion, in words.
+        status: Verdict under the old criterion, with its scale.
+        became: Verdict under the new one on the same results.
+        reason: Why: the sentence of the paper that the new criterion serves better.
+
+    Raises:
+        ValueError: The date is none.
+    """
+
+    date: str
+    criterion: str
+    status: str
+    became: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        date.fromisoformat(self.date)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the stored results say about a claim.
 
@@ -65,6 +111,7 @@ class Verdict:
         presets: Presets of the results that were used; :func:`~isaclib.experiments.claims.evaluate`
             fills them in where a check leaves them empty.
         numbers: The numbers that decided, each with its interval.
+        readings: Verdict under each reading of the paper, this one among them.
 
     Raises:
         ValueError: The status is not one of the four.
@@ -74,9 +121,25 @@ class Verdict:
     measured: str
     presets: tuple[str, ...] = ()
     numbers: tuple[Number, ...] = ()
+    readings: tuple[tuple[Reading, Verdict], ...] = ()
 
     def __post_init__(self) -> None:
         check_one_of("status", self.status, STATUSES)
+
+    @property
+    def reduced(self) -> bool:
+        """Whether a result that was used is smaller than the paper's."""
+        return any(preset != "paper" for preset in self.presets)
+
+    @property
+    def words(self) -> str:
+        """The status, and that it holds at reduced scale only, where it does."""
+        return f"{self.status}{REDUCED if self.reduced and self.status != 'not tested' else ''}"
+
+    @property
+    def divided(self) -> bool:
+        """Whether it depends on the reading of the paper."""
+        return len({verdict.words for _, verdict in self.readings}) > 1
 
 
 Check = Callable[..., Verdict]
@@ -93,7 +156,15 @@ class Claim:
         statement: What the paper says.
         criterion: What the check asks of the results, in words.
         needs: Ids of the results that the check reads, such as ``("p1-fig2",)``.
-        check: Derives the verdict from those results, given in this order.
+        check: Derives the verdict from those results, given in this order, and from the name of a
+            reading where there are any.
+        readings: How the paper can be read. The verdict is that of the one that a sentence of the
+            paper favours, or else of the first.
+        not_tested_at: Presets under which the system is not the paper's.
+        history: Criteria that this one took the place of, the oldest first.
+
+    Raises:
+        ValueError: The paper's text favours more than one reading.
     """
 
     id: str
@@ -103,10 +174,34 @@ class Claim:
     criterion: str
     needs: tuple[str, ...]
     check: Check
+    readings: tuple[Reading, ...] = ()
+    not_tested_at: tuple[str, ...] = ()
+    history: tuple[Replaced, ...] = ()
+
+    def __post_init__(self) -> None:
+        favoured = [reading.name for reading in self.readings if reading.sentence]
+        if len(favoured) > 1:
+            raise ValueError(
+                f"readings of {self.id} must have one that is favoured, got {favoured}"
+            )
 
     def verdict(self, results: Mapping[str, Result]) -> Verdict:
         """Verdict on stored results by their figures' ids."""
-        return self.check(*(results[figure] for figure in self.needs))
+        found = [results[figure] for figure in self.needs]
+        presets = tuple(dict.fromkeys(result.preset for result in found))
+        if not self.readings:
+            return self._at_scale(self.check(*found), presets)
+        judged = [(r, self._at_scale(self.check(*found, r.name), presets)) for r in self.readings]
+        _, chosen = max(judged, key=lambda pair: bool(pair[0].sentence))
+        return replace(chosen, readings=tuple(judged))
+
+    def _at_scale(self, verdict: Verdict, presets: tuple[str, ...]) -> Verdict:
+        """Fill in the presets, and test nothing where the system is not the paper's."""
+        verdict = replace(verdict, presets=verdict.presets or presets)
+        if not set(verdict.presets) & set(self.not_tested_at):
+            return verdict
+        told = f"at preset {', '.join(verdict.presets)} the system is not the paper's; there"
+        return replace(verdict, status="not tested", measured=f"{told} {verdict.measured}")
 
 
 class Claims(Sequence[Claim]):
@@ -131,12 +226,18 @@ class Claims(Sequence[Claim]):
         says: str,
         criterion: str,
         needs: str | tuple[str, ...] = (),
+        readings: tuple[Reading, ...] = (),
+        not_tested_at: tuple[str, ...] = (),
+        history: tuple[Replaced, ...] = (),
     ) -> Callable[[Check], Check]:
         """Enter the decorated function as the check of a claim that the paper makes ``where``."""
         figures = (needs,) if isinstance(needs, str) else needs
 
         def enter(check: Check) -> Check:
-            self._listed.append(Claim(id, self.paper, where, says, criterion, figures, check))
+            more = (readings, not_tested_at, history)
+            self._listed.append(
+                Claim(id, self.paper, where, says, criterion, figures, check, *more)
+            )
             return check
 
         return enter

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-from isaclib.experiments.engine.claims import Claims, Number, Verdict
+from isaclib.experiments.engine.claims import REDUCED, Claims, Number, Replaced, Verdict
 from isaclib.experiments.engine.criteria import (
     CLOSE_RMSE,
     MOST,
@@ -330,8 +330,20 @@ def lr_drop(learning: Result) -> Verdict:
     "footnote 3",
     says="Higher learning rates diverge.",
     criterion="With each learning rate above the paper's that was tried, P_md ends no lower than "
-    "it began.",
+    "it began, or the training breaks off.",
     needs="p3-learning",
+    history=(
+        Replaced(
+            "2026-11-21",
+            "With each learning rate above the paper's that was tried, P_md at the last mark is no "
+            "lower than it began.",
+            f"not reproduced{REDUCED}",
+            f"partly{REDUCED}",
+            "Footnote 3: “Higher learning rates induce divergence of the loss function”. A "
+            "training that breaks off, as no beam can be designed for its array any more, has "
+            "diverged, wherever it was at its last mark.",
+        ),
+    ),
 )
 def divergence(learning: Result) -> Verdict:
     """Compare the ends of all learning rates with the start, infinite where one broke off."""

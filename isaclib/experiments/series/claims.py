@@ -13,4 +13,5 @@ class Claim(claims.Claim):
 
     def verdict(self, results: Mapping[str, Any]) -> claims.Verdict:
         """Verdict on stored results by their figures' ids."""
-        return self.check(results)
+        presets = tuple(dict.fromkeys(result.preset for result in results.values()))
+        return self._at_scale(self.check(results), presets)
