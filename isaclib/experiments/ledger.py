@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import (
@@ -22,7 +23,7 @@ from isaclib.experiments.engine.claims import (
 )
 from isaclib.experiments.engine.report import changes
 from isaclib.experiments.engine.results import ResultError
-from isaclib.experiments.series.results import Result
+from isaclib.experiments.series.results import Result as Series
 
 __all__ = [
     "MARKS",
@@ -148,20 +149,35 @@ def entries(outcomes: Sequence[Entry], paper: str) -> str:
     return "\n\n".join(_entry(*outcome) for outcome in outcomes if outcome[0].paper == paper)
 
 
-def reread(result: Result, names: Mapping[str, str]) -> Result:
-    """Put some series of a result in the place of others, as another reading of the paper has it.
+def reread(result: Any, readings: Mapping[str, Any]) -> Any:
+    """Put some rows of a result in the place of others, as another reading of the paper has it.
 
     Args:
         result: Stored result.
-        names: For each beginning of a series' name the one that it takes the place of, such as
-            ``{"autoencoder/rad/": "autoencoder/deg/"}``. What was there before is left out.
+        readings: For a coordinate, which of its values takes the place of which, such as
+            ``{"unit": {"rad": "deg"}}``. What was there before is left out.
 
     Returns:
-        The same result with these series renamed.
+        The same result with these coordinates changed.
 
     Raises:
-        KeyError: If no series has such a name.
+        KeyError: If no row has such a coordinate.
     """
+    if isinstance(result, Series):
+        return _reread_series(result, readings)
+    rows = result.rows
+    for name, values in readings.items():
+        for value in values:
+            rows.where(**{name: value})
+        column = rows.at(name)
+        rows = rows.take([i for i, own in enumerate(column) if own not in values.values()])
+        column = [values.get(own, own) for own in rows.at(name)]
+        rows = dataclasses.replace(rows, coordinates={**rows.coordinates, name: column})
+    return dataclasses.replace(result, rows=rows)
+
+
+def _reread_series(result: Series, names: Mapping[str, str]) -> Series:
+    """The same for series, by the beginnings of their names, until all papers have rows."""
     series = list(result.series)
     for old, new in names.items():
         moved = [

@@ -7,7 +7,7 @@ from typing import Any
 from isaclib.experiments.engine import results
 from isaclib.experiments.engine.results import Folder
 
-SERIES = ("p1-", "p2-", "p4-", "p3-limits")
+SERIES = ("p1-limits", "p2-", "p4-", "p3-limits")
 """Beginnings of the figures whose results are still named series."""
 
 

@@ -3,11 +3,14 @@ import re
 
 import fake_paper
 import pytest
+from stored_results import a_result as rows_of
 from stored_series import a_result
 
 from isaclib.experiments import claims, ledger
 from isaclib.experiments.engine.claims import Number, Reading, Replaced, Verdict
 from isaclib.experiments.engine.results import ResultError
+from isaclib.experiments.engine.tables import tabulate
+from isaclib.experiments.engine.tasks import Point
 from isaclib.experiments.series.results import Series
 
 CLAIMS = {claim.id: claim for claim in fake_paper.CLAIMS}
@@ -114,6 +117,20 @@ def test_a_number_is_short_but_a_count_is_whole(value, text):
 
 
 def test_another_reading_takes_the_place_of_the_first():
+    ats = [{"system": s, "unit": u} for s in ("net", "matrix") for u in ("deg", "rad", "both")]
+    rows = [(at, Point({"loss": float(n)}), None) for n, at in enumerate([*ats, {"system": "LS"}])]
+    result = rows_of(rows=tabulate(rows, {"loss": "1"}))
+    found = ledger.reread(result, {"unit": {"rad": "deg"}}).rows
+    assert found.where(unit="deg")["loss"].values == [1, 4]
+    assert found.where(unit="both")["loss"].values == [2, 5]
+    assert found.where(system="LS").at("unit") == [None]
+    assert len(found) == 5
+    assert len(result.rows) == 7
+    with pytest.raises(KeyError, match=r"no row has unit=.mrad. with \{\}; there are .deg."):
+        ledger.reread(result, {"unit": {"mrad": "deg"}})
+
+
+def test_another_reading_of_series_takes_the_place_of_the_first():
     (only,) = a_result().series
     names = ("loss/deg/0", "loss/deg/1", "loss/rad/0", "baseline")
     result = a_result(series=[Series(name, only.quantities) for name in names])

@@ -4,9 +4,8 @@ import json
 from dataclasses import asdict
 
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.tasks import performance_record
 from isaclib.experiments.p2.config import MatrixTraining, NetworkTraining, Scenario
-from isaclib.experiments.p2.tasks import p2_record
+from isaclib.experiments.p2.tasks import p2_record, performance_record
 from isaclib.experiments.series.assembly import WEIGHTS
 from isaclib.experiments.series.results import load_weights
 from isaclib.learning.networks import load_parameters

@@ -76,6 +76,7 @@ class Read(Task):
 class Several(Task):
     """Measure several places at once."""
 
+    coordinates = ("x",)
     count: int
 
     def run(self, work):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,36 +48,30 @@ class Curve:
     name: str
     columns: Mapping[str, Mapping[str, Any]]
 
-    def parameters(self) -> dict[str, list[float]]:
-        """Quantities that were chosen and not measured, which have become coordinates."""
-        return {k: c["values"] for k, c in self.columns.items() if c["count"] is None}
-
-    def points(self) -> Iterator[tuple[dict[str, float], dict[str, Estimate | float]]]:
-        """Parameters and measured values of each point."""
-        from isaclib.metrics import Estimate
-
-        chosen = self.parameters()
-        measured = {name: c for name, c in self.columns.items() if name not in chosen}
+    def points(
+        self, measured: Collection[str]
+    ) -> Iterator[tuple[dict[str, float], dict[str, Estimate | float]]]:
+        """Parameters, which have become coordinates, and measured quantities of each point."""
         for index in range(len(next(iter(self.columns.values()))["values"])):
             yield (
-                {name: values[index] for name, values in chosen.items()},
-                {
-                    name: Estimate(
-                        _defined(c["values"][index]),
-                        _defined(c["low"][index]),
-                        _defined(c["high"][index]),
-                        c["count"][index],
-                    )
-                    for name, c in measured.items()
-                },
+                {k: c["values"][index] for k, c in self.columns.items() if k not in measured},
+                {k: _value(c, index) for k, c in self.columns.items() if k in measured},
             )
 
 
 class Names(Protocol):
     """What the names of a paper's series and tensors meant; a module of this package each."""
 
-    def coordinates(self, figure: str, name: str, config: Any) -> Mapping[str, Scalar]:
-        """Coordinates that a series' name stands for, beside its parameters."""
+    PARAMETERS: Mapping[str, str]
+    """What parameters of series are called now, where they were not called so."""
+
+    def coordinates(
+        self, figure: str, name: str, config: Any
+    ) -> Mapping[str, Scalar | range | None]:
+        """Coordinates that a series' name stands for.
+
+        A range numbers its points; None leaves out a parameter that means nothing there.
+        """
 
     def tensors(
         self, row: Row, figure: str, curves: Mapping[str, Curve], stored: Tensors
@@ -114,11 +109,14 @@ def _converted(
         series["name"]: Curve(series["name"], {q["name"]: q for q in series["quantities"]})
         for series in document["series"]
     }
-    points = [
-        ({**names.coordinates(spec.id, curve.name, config), **parameters}, values)
-        for curve in curves.values()
-        for parameters, values in curve.points()
-    ]
+    points = []
+    split = getattr(names, "split", lambda curve: [curve])
+    for curve in itertools.chain.from_iterable(map(split, curves.values())):
+        named = names.coordinates(spec.id, curve.name, config)
+        for index, (parameters, values) in enumerate(curve.points(spec.units)):
+            at: dict[str, Any] = {names.PARAMETERS.get(k, k): v for k, v in parameters.items()}
+            at |= {k: v[index] if isinstance(v, range) else v for k, v in named.items()}
+            points.append(({k: v for k, v in at.items() if v is not None}, values))
     rows = list(spec.rows(config, source["seed"]))
     trained = list(spec.trained(config, source["seed"]))
     stored: dict[str, torch.Tensor] = {}
@@ -162,11 +160,13 @@ def _matched(
         if not own:
             raise ValueError(f"no row of this figure has the coordinates {at}")
         beyond = {name: value for name, value in at.items() if name not in dict(own[-1])}
-        places[own[-1]].append(Point(values, beyond))
+        point, found = Point(values, beyond), places[own[-1]]
+        if repr(point) not in map(repr, found):  # several series may have had it
+            found.append(point)
     for row in rows:
         found = places[tuple(row.at.items())]
         for point in found:
-            yield row.at, point, key_of(row.task) if len(found) == 1 else None
+            yield row.at, point, key_of(row.task)
 
 
 def _provenance(source: Mapping[str, Any]) -> Provenance:
@@ -177,6 +177,16 @@ def _provenance(source: Mapping[str, Any]) -> Provenance:
     how = f"from schema {OLD} by isaclib {__version__}{f'; tensors from {files}' if files else ''}"
     kept = {**source, "weights": {}, "notes": {**source["notes"], "converted": how}}
     return Provenance(**kept)
+
+
+def _value(column: Mapping[str, Any], index: int) -> Estimate | float:
+    """A point's value, with its interval and count where it has them."""
+    from isaclib.metrics import Estimate
+
+    value, low, high = (
+        _defined((column[name] or {index: None})[index]) for name in ("values", "low", "high")
+    )
+    return Estimate(value, low, high, column["count"][index]) if column["count"] else value
 
 
 def _defined(value: float | None) -> float:

@@ -14,6 +14,8 @@ from isaclib.experiments.p3.tasks import Calibrate, TrainSpacings
 if TYPE_CHECKING:
     import torch
 
+PARAMETERS: Mapping[str, str] = {}
+
 
 def coordinates(figure: str, name: str, config: Any) -> Mapping[str, Scalar]:
     """See :class:`.documents.Names`."""

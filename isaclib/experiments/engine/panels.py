@@ -6,7 +6,8 @@ Nothing here imports Matplotlib before it draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
@@ -171,6 +172,96 @@ class Front:
 
 
 @dataclass(frozen=True)
+class Band:
+    """The range of a quantity over arrays or trainings, shaded, and its mean as a line.
+
+    Attributes:
+        where: Coordinates of its rows.
+        label: Entry in the legend.
+        color: Name in :data:`.plotting.COLORS`.
+        over: Coordinate over whose values it is.
+        first: Whether the line is the first of them, in the place of the mean.
+        alpha: Opacity of the shade.
+        edge: Width of its edge.
+    """
+
+    where: At
+    label: str
+    color: str
+    over: str = "array"
+    first: bool = False
+    alpha: float = 0.15
+    edge: float = 0.0
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine import plotting
+
+        curves = list(rows.where(**self.where).split(self.over).values())
+        color, (places, _, _) = plotting.COLORS[self.color], plotting.spread(curves, x)
+        mean, low, high = plotting.spread(curves, y)
+        axes.fill_between(places, low, high, color=color, alpha=self.alpha, lw=self.edge)
+        line = (curves[0][x].values, curves[0][y].values) if self.first else (places, mean)
+        axes.plot(*line, color=color, label=self.label)
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """An average of the rows at each value of x as a marker, and their range as a bar.
+
+    The values of x are categories, the first at 0, the second at 1 and so on.
+
+    Attributes:
+        where: Coordinates of its rows.
+        label: Entry in the legend.
+        color: Name in :data:`.plotting.COLORS`.
+        marker: Marker of the averages.
+        shift: How far it stands to the right of the categories.
+        average: Which average.
+    """
+
+    where: At
+    label: str
+    color: str
+    marker: str = "o"
+    shift: float = 0.0
+    average: Callable[[Sequence[float]], float] = statistics.fmean
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine.plotting import COLORS, plot_ranges
+
+        columns = [part[y].values for part in rows.where(**self.where).split(x).values()]
+        places = [index + self.shift for index in range(len(columns))]
+        look: dict[str, Any] = {"color": COLORS[self.color], "marker": self.marker}
+        plot_ranges(axes, places, columns, average=self.average, label=self.label, **look)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Names beside chosen points of a curve.
+
+    Attributes:
+        where: Coordinates of its rows.
+        key: Coordinate by which points are chosen.
+        names: Name at each of its values; those that no row has are left out.
+        offset: Where a name stands from its point [points].
+    """
+
+    where: At
+    key: str
+    names: Mapping[float, str]
+    offset: tuple[int, int] = (7, -12)
+
+    def draw(self, axes: Axes, rows: Table, x: str, y: str) -> None:
+        """Draw it."""
+        from isaclib.experiments.engine.plotting import annotate
+
+        curve = rows.where(**self.where)
+        annotate(axes, curve, x, y, names=dict(self.names), key=self.key, offset=self.offset)
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes.
 
@@ -184,6 +275,7 @@ class Panel:
         yscale: The same for the vertical axis.
         title: Title.
         finish: What is done to the axes at last.
+        legend: Place of a legend of its own, such as ``"upper left"``.
     """
 
     x: str
@@ -195,6 +287,7 @@ class Panel:
     yscale: Literal["linear", "log", "plain"] = "linear"
     title: str = ""
     finish: Callable[[Axes, Table], None] | None = None
+    legend: str = ""
 
     def draw(self, axes: Axes, rows: Table) -> None:
         """Draw it."""
@@ -210,6 +303,8 @@ class Panel:
         axes.set_xlabel(LABELS.get(self.x, self.x) if self.xlabel is None else self.xlabel)
         axes.set_ylabel(LABELS.get(self.y, self.y) if self.ylabel is None else self.ylabel)
         axes.set_title(self.title)
+        if self.legend:
+            axes.legend(loc=self.legend)  # type: ignore[call-overload]  # any of its places
         plain_log_scale(axes, x=self.xscale == "plain", y=self.yscale == "plain")
 
 
@@ -222,7 +317,7 @@ class Drawing(Generic[C]):
         columns: Panels in a row.
         width: Width of each [inch].
         height: Height of each [inch].
-        legend_columns: Columns of the legend.
+        legend_columns: Columns of the legend; 0 for none.
         sharex: Whether panels share the horizontal axis.
     """
 
@@ -251,11 +346,12 @@ class Drawing(Generic[C]):
                 panel.draw(axes, result.rows)
                 for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                     entries.setdefault(label, handle)
-            figure.legend(
-                list(entries.values()),
-                list(entries),
-                loc="outside upper center",
-                ncols=self.legend_columns,
-            )
+            if self.legend_columns:
+                figure.legend(
+                    list(entries.values()),
+                    list(entries),
+                    loc="outside upper center",
+                    ncols=self.legend_columns,
+                )
             name_source(figure, result)
         return figure

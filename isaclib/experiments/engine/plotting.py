@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from isaclib.metrics import pareto_front
 from isaclib.signal.arrays import Sector
 
 
@@ -163,31 +162,6 @@ def plot_ranges(
         marker=marker,
         linestyle="none",
         capsize=3,
-    )
-
-
-def plot_front(
-    axes: Axes,
-    series: Curve,
-    x: str,
-    y: str,
-    *,
-    larger_is_better: bool,
-    label: str,
-    color: str = COLORS["black"],
-) -> None:
-    """Draw all points of a sweep faintly, and the Pareto front through the best of them."""
-    horizontal, vertical = series[x].values, series[y].values
-    cost = [-v for v in vertical] if larger_is_better else vertical
-    front = pareto_front(horizontal, cost)
-    axes.plot(horizontal, vertical, ".", color=color, alpha=0.2, markersize=4, zorder=1)
-    axes.plot(
-        [horizontal[i] for i in front],
-        [vertical[i] for i in front],
-        "-",
-        color=color,
-        label=label,
-        zorder=2,
     )
 
 

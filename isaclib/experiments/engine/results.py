@@ -15,7 +15,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from pydantic import ConfigDict, PlainValidator, StringConstraints, TypeAdapter,
 from isaclib import _files
 from isaclib.experiments.engine.provenance import Provenance
 from isaclib.experiments.engine.tables import FORBID, Table
-from isaclib.experiments.engine.tasks import Outcome, Point, Scalar
+from isaclib.experiments.engine.tasks import Outcome, Point, Scalar, Task
 
 if TYPE_CHECKING:
     import torch
@@ -101,22 +101,39 @@ class Result:
         stored = self._bundle()
         return {k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)}
 
-    def outcomes(self, *, measured: bool) -> dict[str, Outcome]:
-        """Return what tasks gave by their keys: what was trained, or ``measured`` points too."""
+    def outcomes(self, tasks: Mapping[str, Task], *, measured: bool) -> dict[str, Outcome]:
+        """Return what those of the tasks gave that this result holds, by their keys.
+
+        That is what was trained and, if ``measured``, points too.
+        """
         found: dict[str, Outcome] = {}
-        for key in set(self.trained.tasks if self.trained else ()):
-            own = {k: v for k, v in self._bundle().items() if k.startswith(f"{key}/")}
-            tensors = {name.partition("/")[2]: tensor for name, tensor in own.items()}
-            found[str(key)] = Outcome(tensors=tensors)
+        stored = self._bundle() if self.trained else {}
+        for key in set(self.trained.tasks if self.trained else ()) & set(tasks):
+            own = {k: v for k, v in stored.items() if k.startswith(f"{key}/")}
+            found[str(key)] = Outcome(tensors={k.partition("/")[2]: v for k, v in own.items()})
+        rows: dict[str, list[int]] = {}
         for index, key in enumerate(self.rows.tasks if measured else ()):
-            if key is not None:
-                found[key] = Outcome([self._point(index)])
+            if key in tasks:
+                rows.setdefault(str(key), []).append(index)
+        for key, own_rows in rows.items():
+            points = [self._point(index, tasks[key].coordinates) for index in own_rows]
+            # A task that stands in several rows has the same points there.
+            places = {repr(dict(point.at)): point for point in points}
+            if all(repr(places[repr(dict(p.at))]) == repr(p) for p in points):
+                found[key] = Outcome(list(places.values()))
         return found
 
-    def _point(self, index: int) -> Point:
-        quantities = self.rows.quantities.items()
-        known = [(n, q) for n, q in quantities if q.count is None or q.count[index] is not None]
-        return Point({n: q.values[index] if q.low is None else q.estimate(index) for n, q in known})
+    def _point(self, index: int, coordinates: Sequence[str]) -> Point:
+        quantities, at = self.rows.quantities.items(), self.rows.coordinates
+        known = [
+            (name, q)
+            for name, q in quantities
+            if (q.count[index] is not None if q.count else not math.isnan(q.values[index]))
+        ]
+        return Point(
+            {n: q.values[index] if q.low is None else q.estimate(index) for n, q in known},
+            {n: v for n in coordinates if n in at and (v := at[n][index]) is not None},
+        )
 
     def _bundle(self) -> dict[str, torch.Tensor]:
         ((file, digest),) = self.provenance.weights.items()

@@ -168,7 +168,8 @@ def run(request: Request, sweep: Sweep) -> Path:
             _take_stored(request, cache, tasks)
         before = {key: record for key, task in tasks.items() if (record := cache.read(task))}
         _tell_resumed(request, tasks, before)
-        records = sweep.run(tasks.values(), cache)
+        rows = (*request.rows(), *request.trained())
+        records = sweep.run([row.task for row in rows], cache)
         earlier_s = sum(record.elapsed_s or 0.0 for record in before.values())
         wall_time_s = time.perf_counter() - started + earlier_s
         return _publish(request, records, wall_time_s)
@@ -182,11 +183,10 @@ def _take_stored(request: Request, cache: Cache, tasks: Mapping[str, Task]) -> N
         except ResultError:
             continue
         own = result.provenance
-        found = result.outcomes(measured=figure != request.spec.id)
-        for key in set(found) & set(tasks):
+        for key, outcome in result.outcomes(tasks, measured=figure != request.spec.id).items():
             task = tasks[key]
-            if cache.read(task) is None and task.chosen(found[key]) is not None:
-                cache.write(task, Record(found[key], own.commit, None, figure))
+            if cache.read(task) is None and task.chosen(outcome) is not None:
+                cache.write(task, Record(outcome, own.commit, None, figure))
 
 
 def _tell_resumed(
@@ -226,8 +226,7 @@ def _publish(request: Request, records: Mapping[str, Record], wall_time_s: float
     measured = []
     for row in request.rows():
         key = key_of(row.task)
-        points = records[key].outcome.points
-        measured += [(row.at, point, key if len(points) == 1 else None) for point in points]
+        measured += [(row.at, point, key) for point in records[key].outcome.points]
     config = json.loads(json.dumps(dataclasses.asdict(request.config)))
     result = Result(
         figure=spec.id,

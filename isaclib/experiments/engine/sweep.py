@@ -19,7 +19,7 @@ from isaclib._progress import listening
 from isaclib._validation import check_nonnegative_int
 from isaclib.experiments.engine.cache import Cache, Record, execute
 from isaclib.experiments.engine.progress import Update, display
-from isaclib.experiments.engine.tasks import Task, TaskError, graph, held_by, key_of
+from isaclib.experiments.engine.tasks import Task, TaskError, graph, held_by, key_of, unfinished
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ class Sweep:
     def run(self, tasks: Iterable[Task], cache: Cache) -> dict[str, Record]:
         """Run every task that is not finished yet, and return what all of them gave by their keys.
 
+        What only finished tasks hold is not run, and missing from the answer if it is not stored.
+
         Args:
             tasks: What to run, with all that these tasks hold.
             cache: Where finished tasks are found and stored.
@@ -89,12 +91,15 @@ class Sweep:
             TaskError: A task failed. The others that were finished are stored.
             OSError: The scheduler cannot be reached, or a record cannot be written.
         """
-        every = graph(tasks)
+        roots = list(tasks)
+        every = graph(roots)
         done = {key: record for key, task in every.items() if (record := cache.read(task))}
+        wanted = unfinished(roots, done)
+        every = {key: task for key, task in every.items() if key in wanted or key in done}
         missing = [
             Job(key, task, tuple(key_of(needed) for needed in held_by(task)), cache)
             for key, task in every.items()
-            if key not in done
+            if key in wanted
         ]
         if missing:
             run = self._run_on_cluster if self._uses_cluster() else self._run_here

@@ -65,7 +65,7 @@ class Quantity:
         values: [rows], float. NaN where it is undefined, or was not measured.
         low: [rows], float, or None. Lower end of the confidence interval.
         high: [rows], float, or None. Upper end of the confidence interval.
-        count: [rows], int, or None. Independent samples behind each value.
+        count: [rows], int, or None. Independent samples behind each value, where known.
         unit: Unit of the values, such as ``"rad"``; ``"1"`` for a pure number.
     """
 
@@ -135,7 +135,7 @@ class Table:
     Attributes:
         coordinates: Where each row stands; None where a coordinate does not apply.
         quantities: What was measured there.
-        tasks: Key of the task that measured each row; None where it measured others too.
+        tasks: Key of the task that measured each row; None where it is not known.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = FORBID
@@ -246,4 +246,5 @@ def _quantity(column: Sequence[Estimate | float | None], unit: str) -> Quantity:
     low, high = (
         [getattr(one, end) if one else math.nan for one in known] for end in ("low", "high")
     )
-    return Quantity(values, low, high, [one.count if one else None for one in known], unit)
+    counts = [one.count if one else None for one in known]
+    return Quantity(values, low, high, counts if any(counts) else None, unit)

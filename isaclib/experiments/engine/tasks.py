@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -88,9 +88,14 @@ class Work(Protocol):
 
 
 class Task:
-    """A piece of work; subclasses are frozen dataclasses at the top of a module."""
+    """A piece of work; subclasses are frozen dataclasses at the top of a module.
+
+    One that gives several points names their ``coordinates``, so that other figures can take them
+    from a stored result.
+    """
 
     version: ClassVar[int] = 1
+    coordinates: ClassVar[tuple[str, ...]] = ()
 
     def run(self, work: Work) -> Outcome:
         """Compute the outcome; what it reports to :mod:`isaclib._progress` moves the display."""
@@ -216,3 +221,16 @@ def graph(tasks: Iterable[Task]) -> dict[str, Task]:
     for task in tasks:
         add(task, 0)
     return {key: found[key] for key in sorted(found, key=lambda key: -heights[key])}
+
+
+def unfinished(tasks: Iterable[Task], finished: Container[str]) -> set[str]:
+    """Keys of what has to be run for some tasks: nothing that finished ones alone have needed."""
+    found: set[str] = set()
+    left = list(tasks)
+    while left:
+        task = left.pop()
+        key = key_of(task)
+        if key not in found and key not in finished:
+            found.add(key)
+            left += held_by(task)
+    return found

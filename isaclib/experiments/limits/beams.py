@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from isaclib.experiments.engine.results import Result as StoredRows
+from isaclib.experiments.engine.tables import Table
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.config import Scenario as P1Scenario
+from isaclib.experiments.p1.figures import FIG2
 from isaclib.experiments.p1.tasks import baseline_transceiver
 from isaclib.experiments.p2.config import Scenario as P2Scenario
 from isaclib.experiments.p3.scenario import Scenario as P3Scenario
@@ -52,20 +53,26 @@ def state(weights: Weights, prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
-def p1_systems(stored: Result, weights: Weights) -> list[System]:
+def p1_rows(fig2: StoredRows) -> dict[str, Table]:
+    """Rows of P1 Fig. 2 by the names of their series: the baseline, and the first autoencoders."""
+    learned = fig2.where(system="autoencoder", unit="deg", repetition=0, receivers="learned")
+    return {"baseline": fig2.where(system="baseline"), "autoencoder/deg/0": learned}
+
+
+def p1_systems(fig2: StoredRows) -> list[System]:
     """Systems of P1 Fig. 2: the baseline at the phase zero, and the first autoencoders."""
-    scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
-    positions, size = scenario.nominal_positions(), stored.config["grid_size"]
-    baseline, name = stored["baseline"], "autoencoder/deg/0"
+    config = FIG2.config(fig2)
+    scenario, positions = config.scenario, config.scenario.nominal_positions()
+    baseline, learned = p1_rows(fig2).values()
     found = []
     for index, rho in enumerate(baseline["rho"].values):
-        if baseline["phase_rad"].values[index] == 0:
-            transceiver = baseline_transceiver(scenario, positions, rho, 0.0, size)
+        if baseline["phase"].values[index] == 0:
+            transceiver = baseline_transceiver(scenario, positions, rho, 0.0, config.grid_size)
             found.append(at_point("baseline", index, rho, transceiver))
-    for index, omega in enumerate(stored[name]["omega_r"].values):
+    for index, omega in enumerate(learned["omega_r"].values):
         model = scenario.autoencoder(seed=0)
-        load_parameters(model, state(weights, f"{name}/omega={omega:g}/"))
-        found.append(at_point(name, index, omega, model))
+        load_parameters(model, fig2.tensors(unit="deg", repetition=0, omega_r=omega))
+        found.append(at_point("autoencoder/deg/0", index, omega, model))
     return found
 
 
@@ -142,13 +149,17 @@ def p3_systems(
 
 
 def p3_series(result: StoredRows, system: str, array: int) -> Series:
-    """Rows of a system of P3 as a series, until the limits are ported to the engine."""
-    rows = result.where(system=system, array=array)
+    """Rows of a system of P3 as a series."""
+    return rows_series(f"{system}/{array}", result.where(system=system, array=array))
+
+
+def rows_series(name: str, rows: Table) -> Series:
+    """Rows as a series, until the limits are ported to the engine."""
     quantities = {
         name: Quantity(name, q.values, q.low, q.high, [n or 0 for n in q.count or ()], q.unit)
         for name, q in rows.quantities.items()
     }
-    return Series(f"{system}/{array}", quantities)
+    return Series(name, quantities)
 
 
 def only(systems: list[System], parameter: float) -> list[System]:

@@ -122,13 +122,15 @@ def _p1(load: Load) -> Scene:
     own = limits[name]
     index = own["parameter"].values.index(RADAR_WEIGHT)
     ser = own["measured_ser"].values[index]
-    sers, p_ds, rmses = (stored["baseline"][q].values for q in ("ser", "p_d", "rmse_deg"))
+    baseline = stored.where(system="baseline")
+    sers, p_ds, rmses = (baseline[q].values for q in ("ser", "p_d", "rmse_deg"))
     misses = [1 - p_d for p_d in p_ds]
     # The baseline's share is continuous, so it too is read at that symbol error rate.
     chosen = pareto_front(sers, misses)
     start = (_between(((sers[i], values[i]) for i in chosen), ser) for values in (misses, rmses))
     front = limits["front/0"]
-    classical = stored[f"{name}/model-based"]
+    place = {"unit": "deg", "repetition": 0, "omega_r": RADAR_WEIGHT, "receivers": "classical"}
+    classical = stored.where(**place)
     return Scene(
         f"P1, at an SER of {ser:.4f}",
         "°",
@@ -137,7 +139,7 @@ def _p1(load: Load) -> Scene:
         {
             "autoencoder": _measured(own, index),
             "its beam, classical receiver": Point(
-                1 - classical["p_d"].values[index], classical["rmse_deg"].values[index]
+                1 - classical["p_d"].value, classical["rmse_deg"].value
             ),
         },
     )

@@ -12,12 +12,14 @@ from isaclib.experiments.engine.results import load_result as load_rows
 from isaclib.experiments.limits.beams import (
     System,
     only,
+    p1_rows,
     p1_systems,
     p2_positions,
     p2_scenario,
     p2_systems,
     p3_series,
     p3_systems,
+    rows_series,
 )
 from isaclib.experiments.limits.tasks import (
     complex_data,
@@ -27,6 +29,7 @@ from isaclib.experiments.limits.tasks import (
     measure_map_beam_limit,
 )
 from isaclib.experiments.p1.config import Scenario as P1Scenario
+from isaclib.experiments.p1.figures import FIG2
 from isaclib.experiments.p2.runs import UNSEEN
 from isaclib.experiments.p3.scenario import Scenario as P3Scenario
 from isaclib.experiments.series.assembly import (
@@ -103,14 +106,11 @@ def run_p1(context: RunContext) -> Result:
         measured of it. The stored weights are the best beams.
     """
     started = time.perf_counter()
-    stored = stored_sibling(context, "p1-fig2")
-    scenario = P1Scenario(**with_tuples(stored.config["scenario"]))
-    level = stored["baseline"]["threshold"].values[0] / scenario.num_antennas
+    stored = _stored_rows(context, "p1-fig2")
+    scenario, rows = FIG2.config(stored).scenario, p1_rows(stored)
+    level = rows["baseline"]["threshold"].values[0] / scenario.num_antennas
     place = _angle_place(scenario, scenario.nominal_positions(), 0, level)
-    cases = [
-        Case(s.name, s, place, stored[s.name])
-        for s in p1_systems(stored, stored_weights(context, stored))
-    ]
+    cases = [Case(s.name, s, place, rows_series(s.name, rows[s.name])) for s in p1_systems(stored)]
     fronts = _fronts(context, [place])
     series = _limits(context, fronts, cases, measure_beam_limit)
     return _finished(context, started, series, fronts, [stored])
@@ -151,7 +151,7 @@ def run_p3(context: RunContext) -> Result:
         joint beams, under names that end in ``/joint``.
     """
     started = time.perf_counter()
-    stored, joint = (_p3_result(context, f"p3-{figure}") for figure in ("fig3", "fig5"))
+    stored, joint = (_stored_rows(context, f"p3-{figure}") for figure in ("fig3", "fig5"))
     scenario = P3Scenario(**with_tuples(stored.config["scenario"]))
     seed, energy = stored.provenance.seed, scenario.num_antennas * scenario.subcarriers
     places, cases = [], []
@@ -175,8 +175,8 @@ def run_p3(context: RunContext) -> Result:
     return _finished(context, started, [*series, *measured], fronts, [stored, joint])
 
 
-def _p3_result(context: RunContext, figure: str) -> StoredRows:
-    """Stored result of P3, at the preset and seed of this run."""
+def _stored_rows(context: RunContext, figure: str) -> StoredRows:
+    """Stored rows, at the preset and seed of this run."""
     stored = load_rows(figure, context.results)
     found = (stored.preset, stored.provenance.seed)
     if found != (context.preset, context.seed):

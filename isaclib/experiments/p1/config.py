@@ -11,8 +11,8 @@ from isaclib.experiments.engine.tasks import Test
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import step_generator
 from isaclib.signal.spacings import impaired_positions
-from isaclib.systems.autoencoder.model import Autoencoder, seeded_autoencoder
-from isaclib.systems.autoencoder.training import AngleUnit
+from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage, seeded_autoencoder
+from isaclib.systems.autoencoder.training import AngleUnit, TrainingPlan
 
 RADAR_WEIGHTS = (0.0, 0.01, 0.014, 0.015, 0.03, 0.09, 0.15, 0.4, 0.6, 0.7, 1.0)
 """Hyper-parameters omega_r of P1 Fig. 2."""
@@ -110,28 +110,14 @@ class Scenario:
         return positions + self.nominal_positions().mean() if centered else positions
 
     def channels(self, positions: torch.Tensor) -> tuple[RadarChannel, CommunicationChannel]:
-        """The two channels of an array.
-
-        Args:
-            positions: ``[num_antennas]``, real. True element positions [wavelengths].
-
-        Returns:
-            Radar channel and communication channel.
-        """
+        """Radar and communication channel of an array with these positions [wavelengths]."""
         return (
             RadarChannel(positions, self.target_sector, self.snr_r_db),
             CommunicationChannel(positions, self.receiver_sector, self.snr_c_db),
         )
 
     def autoencoder(self, seed: int) -> Autoencoder:
-        """Untrained networks for the scenario.
-
-        Args:
-            seed: Seed of the initial parameters.
-
-        Returns:
-            The networks.
-        """
+        """Untrained networks, their initial parameters drawn from a seed."""
         return seeded_autoencoder(
             self.num_antennas, self.order, self.target_sector, self.receiver_sector, seed=seed
         )
@@ -156,16 +142,40 @@ class Training:
     angle_unit: AngleUnit = "deg"
     repetitions: int = 1
 
+    def plan(
+        self,
+        radar_weight: float,
+        unit: AngleUnit | None = None,
+        stages: tuple[Stage, ...] = SEQUENTIAL,
+        length: int = 1,
+    ) -> TrainingPlan:
+        """Plan for a radar weight, each stage some times as long as the training says."""
+        steps, unit = length * self.steps, unit or self.angle_unit
+        return TrainingPlan(radar_weight, stages, steps, self.batch, self.learning_rate, unit)
+
 
 @dataclass(frozen=True)
-class TradeoffConfig:
-    """Configuration of Fig. 2, and of Figs. 3 and 4, which show the same autoencoders.
+class Learning:
+    """What the figures with autoencoders have in common.
 
     Attributes:
         scenario: Array, sectors and SNRs.
         training: Training of the autoencoders.
         test: Sample counts.
         radar_weights: Hyper-parameters omega_r.
+    """
+
+    scenario: Scenario = Scenario()
+    training: Training = Training(repetitions=3)
+    test: Test = Test()
+    radar_weights: tuple[float, ...] = RADAR_WEIGHTS
+
+
+@dataclass(frozen=True)
+class TradeoffConfig(Learning):
+    """Configuration of Fig. 2, and of Figs. 3 and 4, which show the same autoencoders.
+
+    Attributes:
         angle_units: Units of the first stage's angle to train with: the figure's own, with all
             repetitions, and others for comparison, with one.
         rhos: Trade-off parameters rho of the baseline.
@@ -173,10 +183,6 @@ class TradeoffConfig:
         grid_size: Grid angles N_grid of the baseline's beams.
     """
 
-    scenario: Scenario = Scenario()
-    training: Training = Training(repetitions=3)
-    test: Test = Test()
-    radar_weights: tuple[float, ...] = RADAR_WEIGHTS
     angle_units: tuple[AngleUnit, ...] = ("deg", "rad")
     rhos: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.96, 1.0)
     num_phases: int = 8
@@ -184,14 +190,10 @@ class TradeoffConfig:
 
 
 @dataclass(frozen=True)
-class ImpairedConfig:
+class ImpairedConfig(Learning):
     """Configuration of Fig. 5.
 
     Attributes:
-        scenario: Array, sectors and SNRs.
-        training: Training of the autoencoders.
-        test: Sample counts.
-        radar_weights: Hyper-parameters omega_r.
         other_radar_weights: Fewer of them, for the readings that are not the figure's own.
         models: Readings of the spacing errors, the figure's own first.
         std_wavelengths: Standard deviation of the spacings [wavelengths].
@@ -201,9 +203,7 @@ class ImpairedConfig:
         grid_size: Grid angles N_grid of the baseline's beams.
     """
 
-    scenario: Scenario = Scenario()
     training: Training = Training()
-    test: Test = Test()
     radar_weights: tuple[float, ...] = IMPAIRED_RADAR_WEIGHTS
     other_radar_weights: tuple[float, ...] = (1e-2, 0.05, 0.9)
     models: tuple[SpacingReading, ...] = ("cumulative", "per_element")
@@ -238,84 +238,51 @@ class PenaltyConfig:
 
 
 @dataclass(frozen=True)
-class SequentialConfig:
+class SequentialConfig(Learning):
     """Configuration of the comparison of training schedules, P1 Sec. IV-C.
 
-    The sequential ones are those of Fig. 2, so scenario, training and test are those too.
-
-    Attributes:
-        scenario: Array, sectors and SNRs.
-        training: Training of the autoencoders.
-        test: Sample counts.
-        radar_weights: Hyper-parameters omega_r, some of Fig. 2's.
+    The sequential ones are those of Fig. 2 at some of its radar weights.
     """
 
-    scenario: Scenario = Scenario()
-    training: Training = Training(repetitions=3)
-    test: Test = Test()
     radar_weights: tuple[float, ...] = (0.01, 0.09, 0.4, 1.0)
 
 
-@dataclass(frozen=True)
-class MaprtConfig:
-    """Configuration of the check of App. A.
+# Presets
 
-    Attributes:
-        scenario: Array, sectors and SNRs.
-        test: Sample counts of the detection probabilities.
-        echoes: Echoes, half of them with a target, whose ratio is maximized by brute force.
-        restarts: Starting points of each maximization.
-    """
+_SMOKE_TRAINING, _DESK_TRAINING = Training(steps=3, batch=200), Training(steps=500)
+SMOKE_TEST, DESK_TEST = Test(samples=2000, block=1000), Test(samples=200_000)
 
-    scenario: Scenario = Scenario()
-    test: Test = Test()
-    echoes: int = 100
-    restarts: int = 4
-
-
-_SMOKE_TRAINING = Training(steps=3, batch=200)
-_SMOKE_TEST = Test(samples=2000, block=1000)
-_DESK_TRAINING = Training(steps=500)
-_DESK_TEST = Test(samples=200_000)
-
-TRADEOFF_PRESETS: dict[str, TradeoffConfig] = {
+TRADEOFF_PRESETS = {
     "smoke": TradeoffConfig(
         training=_SMOKE_TRAINING,
-        test=_SMOKE_TEST,
+        test=SMOKE_TEST,
         radar_weights=(0.0, 0.09, 1.0),
         rhos=(0.0, 0.5, 1.0),
         num_phases=2,
     ),
-    "desk": TradeoffConfig(training=_DESK_TRAINING, test=_DESK_TEST),
+    "desk": TradeoffConfig(training=_DESK_TRAINING, test=DESK_TEST),
     "paper": TradeoffConfig(),
 }
-IMPAIRED_PRESETS: dict[str, ImpairedConfig] = {
+IMPAIRED_PRESETS = {
     "smoke": ImpairedConfig(
         training=_SMOKE_TRAINING,
-        test=_SMOKE_TEST,
+        test=SMOKE_TEST,
         radar_weights=(0.0, 1.0),
         other_radar_weights=(1.0,),
         baseline_draws=2,
         learned_draws=1,
         rhos=(0.0, 1.0),
     ),
-    "desk": ImpairedConfig(training=_DESK_TRAINING, test=_DESK_TEST, learned_draws=1),
+    "desk": ImpairedConfig(training=_DESK_TRAINING, test=DESK_TEST, learned_draws=1),
     "paper": ImpairedConfig(),
 }
-PENALTY_PRESETS: dict[str, PenaltyConfig] = {
-    "smoke": PenaltyConfig(test=_SMOKE_TEST, stds_wavelengths=(1 / 30,), draws=2),
+PENALTY_PRESETS = {
+    "smoke": PenaltyConfig(test=SMOKE_TEST, stds_wavelengths=(1 / 30,), draws=2),
     "desk": PenaltyConfig(test=Test(samples=100_000)),
     "paper": PenaltyConfig(),
 }
-SEQUENTIAL_PRESETS: dict[str, SequentialConfig] = {
-    "smoke": SequentialConfig(
-        training=_SMOKE_TRAINING, test=_SMOKE_TEST, radar_weights=(0.09, 1.0)
-    ),
-    "desk": SequentialConfig(training=_DESK_TRAINING, test=_DESK_TEST),
+SEQUENTIAL_PRESETS = {
+    "smoke": SequentialConfig(training=_SMOKE_TRAINING, test=SMOKE_TEST, radar_weights=(0.09, 1.0)),
+    "desk": SequentialConfig(training=_DESK_TRAINING, test=DESK_TEST),
     "paper": SequentialConfig(),
-}
-MAPRT_PRESETS: dict[str, MaprtConfig] = {
-    "smoke": MaprtConfig(test=_SMOKE_TEST, echoes=4, restarts=2),
-    "desk": MaprtConfig(test=_DESK_TEST),
-    "paper": MaprtConfig(),
 }

@@ -8,19 +8,42 @@ which a monostatic receiver knows.
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from isaclib.channels.narrowband import RadarChannel, target_echo
-from isaclib.experiments.p1.config import MaprtConfig, Scenario
-from isaclib.experiments.p1.tasks import baseline_transceiver
-from isaclib.experiments.series.figures import RunContext
-from isaclib.experiments.series.results import Quantity, Series
-from isaclib.metrics import wilson
+from isaclib.channels.narrowband import target_echo
+from isaclib.experiments.engine.results import Result
+from isaclib.experiments.engine.rows import FigureSpec, Row
+from isaclib.experiments.engine.tasks import Outcome, Point, Task, Test, Work
+from isaclib.experiments.p1.config import DESK_TEST, SMOKE_TEST, Scenario
+from isaclib.experiments.p1.tasks import baseline_transceiver, measurement_of
+from isaclib.metrics import Estimate, wilson
 from isaclib.receivers.ratio_test import log_map_ratio, maprt, threshold
 from isaclib.signal.noise import NOISE_POWER, gain_variance, step_generator
-from isaclib.systems.transceiver import Measurement
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class MaprtConfig:
+    """Configuration of the check of App. A.
+
+    Attributes:
+        scenario: Array, sectors and SNRs.
+        test: Sample counts of the detection probabilities.
+        echoes: Echoes, half of them with a target, whose ratio is maximized by brute force.
+        restarts: Starting points of each maximization.
+    """
+
+    scenario: Scenario = Scenario()
+    test: Test = Test()
+    echoes: int = 100
+    restarts: int = 4
 
 
 def closed_form_ratio(
@@ -68,41 +91,46 @@ def brute_force_ratio(
     return best
 
 
-def _echoes(config: MaprtConfig, seed: int) -> torch.Tensor:
-    """Echoes for the brute force, the first half with a target: ``[echoes, antennas]``."""
-    scenario = config.scenario
-    positions = scenario.nominal_positions()
-    radar, _ = scenario.channels(positions)
-    beam = baseline_transceiver(scenario, positions, 0.5, 0.0, 500).beam()
-    half = config.echoes // 2
-    parts = []
-    for present in (True, False):
-        generator = step_generator(seed, "maprt/echoes", int(present))
-        realization = radar.draw(half, generator, present=present)
-        parts.append(radar(beam, torch.ones(half), realization))
-    return torch.cat(parts)
+@dataclass(frozen=True)
+class BruteForce(Task):
+    """Maximize the ratio of echoes, the first half with a target, and compare the closed form."""
+
+    coordinates = ("echo",)
+
+    scenario: Scenario
+    echoes: int
+    restarts: int
+    seed: int
+
+    def run(self, work: Work) -> Outcome:
+        """Maximize."""
+        scenario, positions = self.scenario, self.scenario.nominal_positions()
+        echoes, variance = self.draw().to(torch.complex128), gain_variance(scenario.snr_r_db)
+        statistic, _ = maprt(echoes, positions, scenario.target_sector, grid_size=4001)
+        closed = closed_form_ratio(statistic, scenario.num_antennas, variance).tolist()
+        found = (
+            brute_force_ratio(echo.numpy(), positions.numpy(), scenario, self.restarts, index)
+            for index, echo in enumerate(echoes)
+        )
+        pairs = enumerate(zip(closed, found, strict=True))
+        return Outcome(
+            [Point({"closed_form": c, "brute_force": b}, {"echo": i}) for i, (c, b) in pairs]
+        )
+
+    def draw(self) -> torch.Tensor:
+        """The echoes: ``[echoes, antennas]``."""
+        positions = self.scenario.nominal_positions()
+        radar, _ = self.scenario.channels(positions)
+        beam = baseline_transceiver(self.scenario, positions, 0.5, 0.0, 500).beam()
+        half, parts = self.echoes // 2, []
+        for present in (True, False):
+            generator = step_generator(self.seed, "maprt/echoes", int(present))
+            realization = radar.draw(half, generator, present=present)
+            parts.append(radar(beam, torch.ones(half), realization))
+        return torch.cat(parts)
 
 
-def _brute_force_series(config: MaprtConfig, seed: int) -> Series:
-    scenario = config.scenario
-    positions = scenario.nominal_positions()
-    echoes = _echoes(config, seed).to(torch.complex128)
-    statistic, _ = maprt(echoes, positions, scenario.target_sector, grid_size=4001)
-    closed = closed_form_ratio(statistic, scenario.num_antennas, gain_variance(scenario.snr_r_db))
-    brute = [
-        brute_force_ratio(echo.numpy(), positions.numpy(), scenario, config.restarts, index)
-        for index, echo in enumerate(echoes)
-    ]
-    return Series(
-        "brute force",
-        {
-            "closed_form": Quantity("closed_form", closed.tolist(), unit="nat"),
-            "brute_force": Quantity("brute_force", brute, unit="nat"),
-        },
-    )
-
-
-def _known_signal_statistic(
+def known_signal_statistic(
     echo: torch.Tensor, signal: torch.Tensor, scenario: Scenario, grid_size: int = 201
 ) -> torch.Tensor:
     """Largest ratio of Eq. (16) over the sector, for the signal that was sent: ``[batch]``."""
@@ -118,59 +146,95 @@ def _known_signal_statistic(
     return best
 
 
-def _detection(
-    radar: RadarChannel, beam: torch.Tensor, scenario: Scenario, measurement: Measurement
-) -> dict[str, list[float]]:
-    """Detection statistics of both tests on the same echoes."""
-    found: dict[str, list[torch.Tensor]] = {}
-    for present in (False, True):
-        for generator in measurement.blocks(f"maprt/{present}"):
-            realization = radar.draw(measurement.block, generator, present=present)
-            echo = target_echo(
-                beam,
-                torch.ones(measurement.block, device=generator.device),
-                theta=realization.theta,
-                gain=realization.gain,
-                noise=realization.noise,
-                positions=radar.positions,
-                present=realization.present,
-            )
-            unknown, _ = maprt(echo, radar.positions, scenario.target_sector)
-            known = _known_signal_statistic(echo, beam, scenario)
-            found.setdefault(f"unknown/{present}", []).append(unknown.cpu())
-            found.setdefault(f"known/{present}", []).append(known.cpu())
-    detected = {}
-    for test in ("unknown", "known"):
-        level = threshold(torch.cat(found[f"{test}/False"]), scenario.p_fa)
-        hits = torch.cat(found[f"{test}/True"]) > level.value
-        estimate = wilson(int(hits.sum()), len(hits))
-        detected[test] = [estimate.value, estimate.low, estimate.high]
-    return detected
+@dataclass(frozen=True)
+class Detect(Task):
+    """Measure Eqs. (18) and (16) on the same echoes: without and with knowing the signal."""
+
+    scenario: Scenario
+    rho: float
+    test: Test
+    seed: int
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        scenario, positions = self.scenario, self.scenario.nominal_positions()
+        radar, _ = scenario.channels(positions)
+        measurement = measurement_of(scenario, self.test, self.seed, work)
+        beam = baseline_transceiver(scenario, positions, self.rho, 0.0, 500).beam().to(work.device)
+        found: dict[tuple[str, bool], list[torch.Tensor]] = {}
+        for present in (False, True):
+            for generator in measurement.blocks(f"maprt/{present}"):
+                realization = radar.draw(measurement.block, generator, present=present)
+                echo = target_echo(
+                    beam,
+                    torch.ones(measurement.block, device=generator.device),
+                    theta=realization.theta,
+                    gain=realization.gain,
+                    noise=realization.noise,
+                    positions=radar.positions,
+                    present=realization.present,
+                )
+                unknown, _ = maprt(echo, radar.positions, scenario.target_sector)
+                known = known_signal_statistic(echo, beam, scenario)
+                found.setdefault(("p_d_unknown", present), []).append(unknown.cpu())
+                found.setdefault(("p_d_known", present), []).append(known.cpu())
+        values: dict[str, Estimate] = {}
+        for name in ("p_d_unknown", "p_d_known"):
+            level = threshold(torch.cat(found[name, False]), scenario.p_fa)
+            hits = torch.cat(found[name, True]) > level.value
+            values[name] = wilson(int(hits.sum()), len(hits))
+        return Outcome([Point(values)])
 
 
-def maprt_series(context: RunContext) -> list[Series]:
-    """Answer both questions of this module.
+def maprt_rows(c: MaprtConfig, seed: int) -> Iterator[Row]:
+    """Maxima of Eq. (14) echo by echo, and detection probabilities over rho."""
+    yield Row({"check": "brute force"}, BruteForce(c.scenario, c.echoes, c.restarts, seed))
+    for rho in (0.0, 0.5, 1.0):
+        yield Row({"check": "detection", "rho": rho}, Detect(c.scenario, rho, c.test, seed))
 
-    Returns:
-        ``brute force``: maxima of Eq. (14), closed form and optimizer, echo by echo; and
-        ``detection``: for each ``rho`` the detection probability of Eq. (18), ``p_d_unknown``, and
-        of Eq. (16) for the signal sent, ``p_d_known``.
-    """
-    config: MaprtConfig = context.config
-    scenario = config.scenario
-    positions = scenario.nominal_positions()
-    radar, _ = scenario.channels(positions)
-    measurement = Measurement(
-        config.test.samples, scenario.p_fa, context.seed, config.test.block, context.device
+
+def draw_maprt(result: Result) -> "Figure":
+    """The closed-form MAPRT against brute force, and against knowing the signal."""
+    from isaclib.experiments.engine.panels import LABELS
+    from isaclib.experiments.engine.plotting import (
+        COLORS,
+        name_source,
+        new_figure,
+        plot_points,
+        style,
     )
-    rhos = [0.0, 0.5, 1.0]
-    rows = []
-    for rho in rhos:
-        beam = baseline_transceiver(scenario, positions, rho, 0.0, 500).beam()
-        rows.append(_detection(radar, beam.to(context.device), scenario, measurement))
-    counts = [measurement.samples] * len(rhos)
-    quantities = {"rho": Quantity("rho", rhos)}
-    for test in ("unknown", "known"):
-        value, low, high = (list(column) for column in zip(*(r[test] for r in rows), strict=True))
-        quantities[f"p_d_{test}"] = Quantity(f"p_d_{test}", value, low, high, counts)
-    return [_brute_force_series(config, context.seed), Series("detection", quantities)]
+
+    brute, detection = (result.where(check=name) for name in ("brute force", "detection"))
+    with style():
+        figure, (left, right) = new_figure(2)
+        closed = brute["closed_form"].values
+        left.plot([0, max(closed)], [0, max(closed)], "--", color=COLORS["gray"])
+        left.plot(closed, brute["brute_force"].values, "o", color=COLORS["blue"], alpha=0.5)
+        left.set(
+            xlabel="log-ratio, closed form", ylabel="log-ratio, largest value that scipy found"
+        )
+        for test, color, marker, label in (
+            ("unknown", COLORS["blue"], "o", "Eq. (18), signal maximized over"),
+            ("known", COLORS["orange"], "s", "Eq. (16), signal known"),
+        ):
+            y = f"p_d_{test}"
+            plot_points(right, detection, "rho", y, color=color, marker=marker, label=label)
+        right.set(xlabel=r"trade-off parameter $\rho$", ylabel=LABELS["p_d"])
+        right.legend(loc="lower right")
+        name_source(figure, result)
+    return figure
+
+
+MAPRT = FigureSpec(
+    "p1-maprt",
+    "The MAPRT against a brute-force maximization and against knowing the signal",
+    {
+        "smoke": MaprtConfig(test=SMOKE_TEST, echoes=4, restarts=2),
+        "desk": MaprtConfig(test=DESK_TEST),
+        "paper": MaprtConfig(),
+    },
+    maprt_rows,
+    {"closed_form": "nat", "brute_force": "nat", "p_d_unknown": "1", "p_d_known": "1"},
+    draw_maprt,
+)
+FIGURES = (MAPRT,)

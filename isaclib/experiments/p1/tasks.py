@@ -1,20 +1,17 @@
-"""The independent pieces of P1's sweeps: train and measure one autoencoder, measure baselines.
-
-Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: JSON data in and out.
-"""
+"""The pieces of P1's figures: train an autoencoder, measure it or the baseline, trace a beam."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
+from isaclib.experiments.engine.tasks import Outcome, Point, Task, Test, Work
 from isaclib.experiments.p1.config import Impairment, Scenario
-from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
-from isaclib.experiments.series.results import save_weights
-from isaclib.signal.beamforming import combine_beams, least_squares_beam
+from isaclib.learning.networks import load_parameters
+from isaclib.metrics import Estimate
+from isaclib.signal.arrays import beampattern
+from isaclib.signal.beamforming import FIELD_OF_VIEW, combine_beams, least_squares_beam
 from isaclib.signal.modulation import qam
 from isaclib.systems.autoencoder.model import Autoencoder
 from isaclib.systems.autoencoder.training import TrainingPlan, train_autoencoder
@@ -22,126 +19,171 @@ from isaclib.systems.transceiver import (
     Baseline,
     Measurement,
     Performance,
+    Transceiver,
     measure,
     operating_point,
 )
 
-
-def _positions(payload: Mapping[str, Any], scenario: Scenario) -> torch.Tensor:
-    """True element positions of a task."""
-    impairment = payload["impairment"]
-    return scenario.positions(
-        None if impairment is None else Impairment(**impairment), payload["seed"]
-    )
+Receivers = Literal["learned", "classical"]
+"""What is behind a learned beam: its networks, or ML decisions and the MAPRT with the true element
+positions, which tells the transmitter's share from the receivers'."""
 
 
-def performance_record(performance: Performance) -> dict[str, dict[str, float]]:
-    """Performance as JSON data, angles in degrees.
+@dataclass(frozen=True)
+class TrainAutoencoder(Task):
+    """Train one autoencoder; the outcome's tensors are its networks' parameters.
 
-    Returns:
-        For each of ``ser``, ``p_d``, ``p_fa``, ``rmse_deg``, ``sigma_deg``, ``sigma_mean_deg`` and
-        ``threshold`` the value, its interval and the sample count.
+    Attributes:
+        scenario: Channels and sizes.
+        plan: Stages, radar weight and lengths.
+        seed: Seed of initial parameters, samples and array.
+        impairment: Which impaired array; the nominal one if not given.
     """
-    estimates = asdict(performance)
-    level = estimates.pop("threshold")
-    record = {name: estimates[name] for name in ("ser", "p_d", "p_fa")}
-    for name in ("rmse", "sigma", "sigma_mean"):
-        e = estimates[name]
-        record[f"{name}_deg"] = {
-            **{end: math.degrees(e[end]) for end in ("value", "low", "high")},
-            "count": e["count"],
-        }
-    record["threshold"] = {end: level[end] for end in ("value", "low", "high", "count")}
-    return record
+
+    scenario: Scenario
+    plan: TrainingPlan
+    seed: int
+    impairment: Impairment | None = None
+
+    def positions(self) -> torch.Tensor:
+        """True element positions, ``[antennas]`` [wavelengths]."""
+        return self.scenario.positions(self.impairment, self.seed)
+
+    def run(self, work: Work) -> Outcome:
+        """Train, or go on from a checkpoint."""
+        model = self.scenario.autoencoder(self.seed).to(work.device)
+        channels = self.scenario.channels(self.positions())
+        train_autoencoder(
+            model, *channels, self.plan, work.directory, seed=self.seed, device=work.device
+        )
+        return Outcome(tensors=model.state_dict())
+
+    def model(self, work: Work) -> Autoencoder:
+        """The trained networks."""
+        model = self.scenario.autoencoder(self.seed)
+        load_parameters(model, work.outcome(self).tensors)
+        return model.to(work.device).eval()
 
 
-def train_and_measure(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Train one autoencoder and measure it, with its own receivers and with model-based ones.
+@dataclass(frozen=True)
+class MeasureAutoencoder(Task):
+    """Measure a trained autoencoder, with its own receivers or with classical ones."""
 
-    The second measurement leaves the learned beam and symbols and puts ML decisions and the MAPRT,
-    with the true element positions, in the place of the networks: it tells the transmitter's share
-    from the receivers'.
+    training: TrainAutoencoder
+    receivers: Receivers
+    test: Test
+    seed: int
+
+    @torch.no_grad()
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        scenario, positions = self.training.scenario, self.training.positions()
+        model = self.training.model(work)
+        system: Transceiver = model
+        if self.receivers == "classical":
+            sector = scenario.target_sector
+            system = Baseline(model.constellation(), model.beam(), positions, sector)
+        measurement = measurement_of(scenario, self.test, self.seed, work)
+        found = measure(system, *scenario.channels(positions), measurement)
+        return Outcome([Point(performance_values(found))])
+
+
+@dataclass(frozen=True)
+class MeasureBaseline(Task):
+    """Measure the benchmark of P1 Sec. IV-B over its sweep, on one array.
+
+    Attributes:
+        scenario: Channels and sizes.
+        points: Pairs of rho and of the phase varphi [rad], the points' coordinates.
+        grid_size: Grid angles of its beams.
+        test: Sample counts.
+        seed: Seed of array and test samples.
+        impairment: Which impaired array; the nominal one if not given.
+        known: Whether it knows the true positions, or assumes the nominal ones.
     """
-    scenario = Scenario(**with_tuples(payload["scenario"]))
-    positions = _positions(payload, scenario)
-    radar, communication = scenario.channels(positions)
-    measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    plan = TrainingPlan(**{**payload["plan"], "stages": tuple(payload["plan"]["stages"])})
-    repetition = payload["repetition"]
-    model = scenario.autoencoder(repetition).to(measurement.device)
-    train_autoencoder(
-        model,
-        radar,
-        communication,
-        plan,
-        directory,
-        seed=repetition,
-        device=measurement.device,
-    )
-    model.to(measurement.device).eval()
-    save_weights(directory / WEIGHTS, model.state_dict())
-    hybrid = model_based_receivers(model, positions, scenario)
-    return {
-        "own": performance_record(measure(model, radar, communication, measurement)),
-        "model_based": performance_record(measure(hybrid, radar, communication, measurement)),
-    }
+
+    coordinates = ("rho", "phase")
+
+    scenario: Scenario
+    points: tuple[tuple[float, float], ...]
+    grid_size: int
+    test: Test
+    seed: int
+    impairment: Impairment | None = None
+    known: bool = True
+
+    def run(self, work: Work) -> Outcome:
+        """Measure."""
+        scenario = self.scenario
+        true = scenario.positions(self.impairment, self.seed)
+        assumed = true if self.known else scenario.nominal_positions()
+        radar, communication = scenario.channels(true)
+        measurement = measurement_of(scenario, self.test, self.seed, work)
+        symbols, operating, points = qam(scenario.order).to(work.device), None, []
+        for rho, phase in self.points:
+            system = baseline_transceiver(scenario, assumed, rho, phase, self.grid_size)
+            beam = system.beamformer.to(work.device)
+            system = replace(system, symbols=symbols, beamformer=beam)
+            # Without a target the beam does not matter: one threshold is that of all points.
+            operating = operating or operating_point(system, radar, measurement)
+            found = measure(system, radar, communication, measurement, operating)
+            points.append(Point(performance_values(found), {"rho": rho, "phase": phase}))
+        return Outcome(points)
 
 
-@torch.no_grad()
-def model_based_receivers(
-    model: Autoencoder, positions: torch.Tensor, scenario: Scenario
-) -> Baseline:
-    """Learned transmitter with model-based receivers."""
-    return Baseline(model.constellation(), model.beam(), positions, scenario.target_sector)
+@dataclass(frozen=True)
+class LeastSquares:
+    """A least-squares beam for both sectors, in phase."""
+
+    rho: float
+    grid_size: int
+
+
+@dataclass(frozen=True)
+class Beampattern(Task):
+    """Energy that a beam sends over the field of view, on the nominal array."""
+
+    coordinates = ("angle_deg",)
+
+    scenario: Scenario
+    transmitter: TrainAutoencoder | LeastSquares
+
+    @torch.no_grad()
+    def run(self, work: Work) -> Outcome:
+        """Evaluate the pattern."""
+        theta, positions = FIELD_OF_VIEW.grid(721), self.scenario.nominal_positions()
+        if isinstance(self.transmitter, LeastSquares):
+            rho, size = self.transmitter.rho, self.transmitter.grid_size
+            beam = baseline_transceiver(self.scenario, positions, rho, 0.0, size).beam()
+        else:
+            beam = self.transmitter.model(work).beam().cpu()
+        pairs = zip(theta.rad2deg().tolist(), beampattern(beam, theta, positions), strict=True)
+        return Outcome([Point({"energy": float(e)}, {"angle_deg": angle}) for angle, e in pairs])
 
 
 def baseline_transceiver(
-    scenario: Scenario,
-    assumed: torch.Tensor,
-    rho: float,
-    phase: float,
-    grid_size: int,
+    scenario: Scenario, assumed: torch.Tensor, rho: float, phase: float, grid_size: int
 ) -> Baseline:
     """The benchmark of P1 Sec. IV-B for one point of its sweep."""
-    beam = combine_beams(
-        least_squares_beam(scenario.target_sector, assumed, grid_size=grid_size),
-        least_squares_beam(scenario.receiver_sector, assumed, grid_size=grid_size),
-        rho,
-        phase,
+    radar, communication = (
+        least_squares_beam(sector, assumed, grid_size=grid_size)
+        for sector in (scenario.target_sector, scenario.receiver_sector)
     )
+    beam = combine_beams(radar, communication, rho, phase)
     return Baseline(qam(scenario.order), beam, assumed, scenario.target_sector)
 
 
-def measure_baselines(payload: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Measure the baseline over its sweep, on one array."""
-    scenario = Scenario(**with_tuples(payload["scenario"]))
-    return {"points": baseline_records(scenario, _positions(payload, scenario), payload)}
+def measurement_of(scenario: Scenario, test: Test, seed: int, work: Work) -> Measurement:
+    """How a transceiver of a scenario is measured."""
+    return Measurement(test.samples, scenario.p_fa, seed, test.block, work.device)
 
 
-def baseline_records(
-    scenario: Scenario, positions: torch.Tensor, payload: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Records of the baseline over a sweep."""
-    assumed = positions if payload["known"] else scenario.nominal_positions()
-    radar, communication = scenario.channels(positions)
-    measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
-    operating = None
-    records = []
-    for rho, phase in payload["points"]:
-        transceiver = baseline_transceiver(scenario, assumed, rho, phase, payload["grid_size"])
-        transceiver = _to_device(transceiver, measurement.device)
-        operating = operating or operating_point(transceiver, radar, measurement)
-        found = measure(transceiver, radar, communication, measurement, operating)
-        records.append(performance_record(found))
-    return records
-
-
-def _to_device(transceiver: Baseline, device: str) -> Baseline:
-    """The same transceiver with its tensors on a device."""
-    return Baseline(
-        transceiver.symbols.to(device),
-        transceiver.beamformer.to(device),
-        transceiver.positions,
-        transceiver.sector,
-        transceiver.grid_size,
-    )
+def performance_values(found: Performance) -> dict[str, Estimate]:
+    """Performance as stored: angles in degrees."""
+    values = {"ser": found.ser, "p_d": found.p_d, "p_fa": found.p_fa}
+    for name in ("rmse", "sigma", "sigma_mean"):
+        angle = getattr(found, name)
+        value, low, high = map(math.degrees, (angle.value, angle.low, angle.high))
+        values[f"{name}_deg"] = Estimate(value, low, high, angle.count)
+    level = found.threshold
+    return {**values, "threshold": Estimate(level.value, level.low, level.high, level.count)}

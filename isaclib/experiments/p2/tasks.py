@@ -4,14 +4,16 @@ Each function is a task of a :class:`~isaclib.experiments.series.sweep.Sweep`: J
 What a system does is measured for several target sectors, since P2 trains for all sectors at once.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.tasks import baseline_records, performance_record
+from isaclib.experiments.p1.tasks import baseline_transceiver
 from isaclib.experiments.p2.config import Scenario
 from isaclib.experiments.series.assembly import WEIGHTS, with_tuples
 from isaclib.experiments.series.results import save_weights
@@ -26,7 +28,14 @@ from isaclib.systems.steering_matrix.model import (
     seeded_model_driven,
 )
 from isaclib.systems.steering_matrix.training import ModelDrivenPlan, train_model_driven
-from isaclib.systems.transceiver import Measurement, Transceiver, measure, operating_point
+from isaclib.systems.transceiver import (
+    Baseline,
+    Measurement,
+    Performance,
+    Transceiver,
+    measure,
+    operating_point,
+)
 
 Record = dict[str, dict[str, float]]
 
@@ -171,3 +180,52 @@ def measure_baseline(payload: dict[str, Any], directory: Path) -> dict[str, Any]
             for degrees in bench.sectors
         ]
     }
+
+
+def performance_record(performance: Performance) -> dict[str, dict[str, float]]:
+    """Performance as JSON data, angles in degrees.
+
+    Returns:
+        For each of ``ser``, ``p_d``, ``p_fa``, ``rmse_deg``, ``sigma_deg``, ``sigma_mean_deg`` and
+        ``threshold`` the value, its interval and the sample count.
+    """
+    estimates = asdict(performance)
+    level = estimates.pop("threshold")
+    record = {name: estimates[name] for name in ("ser", "p_d", "p_fa")}
+    for name in ("rmse", "sigma", "sigma_mean"):
+        e = estimates[name]
+        record[f"{name}_deg"] = {
+            **{end: math.degrees(e[end]) for end in ("value", "low", "high")},
+            "count": e["count"],
+        }
+    record["threshold"] = {end: level[end] for end in ("value", "low", "high", "count")}
+    return record
+
+
+def baseline_records(
+    scenario: Scenario, positions: torch.Tensor, payload: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Records of the baseline over a sweep."""
+    assumed = positions if payload["known"] else scenario.nominal_positions()
+    radar, communication = scenario.channels(positions)
+    measurement = Measurement(p_fa=scenario.p_fa, **payload["measurement"])
+    operating = None
+    records = []
+    for rho, phase in payload["points"]:
+        transceiver = baseline_transceiver(scenario, assumed, rho, phase, payload["grid_size"])
+        transceiver = _to_device(transceiver, measurement.device)
+        operating = operating or operating_point(transceiver, radar, measurement)
+        found = measure(transceiver, radar, communication, measurement, operating)
+        records.append(performance_record(found))
+    return records
+
+
+def _to_device(transceiver: Baseline, device: str) -> Baseline:
+    """The same transceiver with its tensors on a device."""
+    return Baseline(
+        transceiver.symbols.to(device),
+        transceiver.beamformer.to(device),
+        transceiver.positions,
+        transceiver.sector,
+        transceiver.grid_size,
+    )

@@ -131,6 +131,8 @@ class Measure(Task):
         symbols: Whether symbol errors are measured.
     """
 
+    coordinates = ("eta", "phi")
+
     scenario: Scenario
     array: Array
     seed: int
@@ -174,6 +176,8 @@ class MeasureConstellation(Task):
     The points' coordinate ``filter`` is one of
     :data:`isaclib.systems.spacings.constellation.FILTERS`.
     """
+
+    coordinates = ("filter",)
 
     scenario: Scenario
     seed: int

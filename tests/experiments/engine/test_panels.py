@@ -6,7 +6,16 @@ from drawn_curves import curves
 from matplotlib import pyplot as plt
 from stored_results import a_result
 
-from isaclib.experiments.engine.panels import Drawing, Front, Level, Line, Panel
+from isaclib.experiments.engine.panels import (
+    Band,
+    Drawing,
+    Front,
+    Level,
+    Line,
+    Notes,
+    Panel,
+    Ranges,
+)
 from isaclib.experiments.engine.tables import tabulate
 from isaclib.experiments.engine.tasks import Point
 from isaclib.metrics import Estimate
@@ -83,6 +92,28 @@ def test_a_front_is_of_the_first_array_and_faint_of_the_others(drawn):
     assert [y for _, y in sorted(curves(better)["x"])] == [0.4]
 
 
+def test_a_band_is_a_range_about_the_mean_or_the_first(drawn):
+    for first, line in ((False, [0.15]), (True, [0.1])):
+        axes = drawn(Band({"system": "known"}, "known", "black", first=first))
+        assert axes.lines[0].get_ydata() == pytest.approx(line)
+        (shade,) = axes.collections
+        assert sorted({y for _, y in shade.get_paths()[0].vertices}) == pytest.approx([0.1, 0.2])
+
+
+def test_ranges_stand_at_categories_with_their_average(drawn):
+    axes = drawn(Ranges({"system": "SL"}, "learned", "blue", shift=0.2, average=max))
+    assert curves(axes)["learned"] == [(0.2, 0.6), (1.2, 0.4), (2.2, 0.1)]
+    (bars,) = axes.containers[0].lines[2]
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    assert ends == [pytest.approx(pair) for pair in ([0.4, 0.6], [0.2, 0.4], [0.1, 0.1])]
+
+
+def test_notes_stand_beside_the_points_that_are_there(drawn):
+    axes = drawn(Notes({"system": "SL", "array": 0}, "step", {1: "one", 7: "seven"}))
+    (text,) = axes.texts
+    assert (text.get_text(), text.xy) == ("one", (1, 0.2))
+
+
 def test_rows_that_are_not_there_are_a_mistake_unless_said_to_be_none(drawn):
     with pytest.raises(KeyError, match="no row has system='UL'"):
         drawn(Line({"system": "UL"}))
@@ -109,4 +140,12 @@ def test_one_legend_names_each_label_once_and_the_source_is_below():
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["known", "learned"]
     assert figure.get_supxlabel() == "p1-fig2, preset: desk, 1,000 test samples a point"
+    plt.close(figure)
+
+
+def test_a_panel_may_have_a_legend_of_its_own():
+    panel = Panel("step", "p_md", [KNOWN], legend="upper left")
+    figure = Drawing(lambda _: [panel], columns=1, legend_columns=0).draw(None, RESULT)
+    assert not figure.legends
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["known"]
     plt.close(figure)

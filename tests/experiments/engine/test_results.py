@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stored_results import (
     FIGURE,
     P_D,
+    SER,
     SOURCE,
     a_result,
     a_table,
@@ -31,6 +32,7 @@ from stored_results import (
     rewrite,
     trained,
 )
+from sweep_tasks import Several, Square
 
 from isaclib.experiments.engine import results
 from isaclib.experiments.engine.results import (
@@ -114,11 +116,35 @@ def test_a_result_says_what_its_tasks_gave(tmp_path):
     weights = torch.arange(3.0)
     save_result(a_result(trained=trained()), {f"{'a' * 16}/w": weights}, tmp_path)
     loaded = load_result(FIGURE, tmp_path)
-    assert list(loaded.outcomes(measured=False)) == ["a" * 16]
-    found = loaded.outcomes(measured=True)
+    tasks = {"a" * 16: Square(1), "0" * 16: Square(2), "1" * 16: Square(3)}
+    assert list(loaded.outcomes(tasks, measured=False)) == ["a" * 16]
+    found = loaded.outcomes(tasks, measured=True)
+    assert list(found) == ["a" * 16, "0" * 16]
     assert found["a" * 16].tensors["w"].tolist() == [0.0, 1.0, 2.0]
     (point,) = found["0" * 16].points
     assert point.values == {"p_d": P_D.estimate(0), "ser": 0.5}
+
+
+def test_a_task_that_gave_several_points_has_them_at_its_own_coordinates():
+    """In two rows of the figure, which differ in a coordinate that is none of the task's."""
+    places = {"system": ["a", "a", "b", "b"], "x": [0, 1, 0, 1]}
+    tasks = {"0" * 16: Several(2)}
+
+    def points(values):
+        rows = Table(places, {"y": Quantity(values)}, ["0" * 16] * 4)
+        return a_result(rows=rows).outcomes(tasks, measured=True)
+
+    found = points([0.0, 1.0, 0.0, 1.0])["0" * 16].points
+    assert [(p.at, p.values) for p in found] == [({"x": 0}, {"y": 0.0}), ({"x": 1}, {"y": 1.0})]
+    # What the coordinates do not tell apart is not taken for the same.
+    assert points([0.0, 1.0, 2.0, 1.0]) == {}
+
+
+def test_a_task_did_not_measure_what_only_other_rows_have():
+    quantities = {"ser": SER, "images": Quantity([math.nan, 4.0])}
+    result = a_result(rows=a_table(quantities=quantities))
+    (point,) = result.outcomes({"0" * 16: Square(2)}, measured=True)["0" * 16].points
+    assert point.values == {"ser": 0.5}
 
 
 # Nothing invalid is written, and nothing invalid is read

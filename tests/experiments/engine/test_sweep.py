@@ -51,6 +51,18 @@ def test_two_figures_that_need_a_training_run_it_once(tmp_path):
     assert calls(tmp_path, training) == 1
 
 
+def test_what_only_finished_tasks_need_is_not_run(tmp_path):
+    """Stored points of a training whose weights were too large to be stored."""
+    first, second = Train(0.0, marks=(2, 5)), Train(1.0, marks=(2,))
+    run_here([Read(first, 2), Read(second, 2)], tmp_path)
+    for task in (first, second):
+        sweep_tasks.record_of(tmp_path, task).unlink()
+    found = run_here([Read(first, 2), Read(second, 2)], tmp_path)
+    assert values(found) == [2, 3]
+    run_here([Read(first, 5), Read(second, 2)], tmp_path)
+    assert [calls(tmp_path, task) for task in (first, second)] == [2, 1]
+
+
 def test_other_content_is_run_again(tmp_path):
     run_here(squares(1), tmp_path)
     run_here([Square(0, wait=os.devnull)], tmp_path)

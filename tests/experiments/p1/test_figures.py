@@ -4,8 +4,8 @@ import math
 
 import pytest
 from figure_runs import names, smoke_context
-
 from isaclib.experiments.p1.assembly import METRICS
+
 from isaclib.experiments.registry import figures
 from isaclib.experiments.series.results import ResultError, load_weights
 

@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-
 from isaclib.experiments.p1.assembly import METRICS, point_series
+
 from isaclib.experiments.p1.config import Impairment, Scenario
 from isaclib.experiments.p1.tasks import (
     baseline_transceiver,

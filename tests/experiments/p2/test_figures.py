@@ -10,9 +10,8 @@ from p2_payloads import same
 from isaclib.experiments.claims import evaluate
 from isaclib.experiments.engine.claims import Verdict
 from isaclib.experiments.p1.config import Impairment
-from isaclib.experiments.p1.tasks import performance_record
 from isaclib.experiments.p2.runs import FIRST_STEP, METRICS, UNSEEN
-from isaclib.experiments.p2.tasks import p2_record
+from isaclib.experiments.p2.tasks import p2_record, performance_record
 from isaclib.experiments.registry import figures
 from isaclib.experiments.series.results import ResultError, load_weights
 from isaclib.learning.networks import load_parameters
