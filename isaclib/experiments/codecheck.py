@@ -57,7 +57,7 @@ def _document(folder: Path, entries: Sequence[Mapping[str, Any]]) -> dict[str, A
         "manifest": _manifest(folder, entries),
         "codechecker": [{"name": FIXME, "ORCID": FIXME}],
         "summary": "Verdicts of the project itself, to be checked: "
-        + ", ".join(f"{count} {words}" for words, count in counts.items()),
+        + "; ".join(f"{count} {words}" for words, count in counts.items()),
         "repository": FIXME,
         "check_time": FIXME,
         "certificate": FIXME,

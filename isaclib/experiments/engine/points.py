@@ -105,17 +105,18 @@ def compare(
     cost: str,
     by: Callable[[Estimate, Estimate], Estimate] = difference,
     *,
-    weights: tuple[str, str] = ("omega_r", "omega_r"),
+    weights: tuple[str, str] | None = ("omega_r", "omega_r"),
     complement: bool = False,
 ) -> Points:
-    """Compare a sweep's points of positive weight with another system's sweep.
+    """Compare a sweep's points, those of positive weight, with another system's sweep.
 
     Args:
         system: Rows with ``ser``, the cost and a weight.
         reference: Likewise.
         cost: Quantity to compare, the smaller the better.
         by: :func:`isaclib.comparison.difference` or :func:`isaclib.comparison.ratio`.
-        weights: Names of the weights of the two.
+        weights: Names of the weights of the two; None where these mean different things, so that
+            there is no equal weight, and all points of the system count.
         complement: Whether the quantity is a probability of the opposite of the cost, such as P_d.
     """
 
@@ -125,15 +126,16 @@ def compare(
 
     own, others = column(system, cost, complement), column(reference, cost, complement)
     front = Front.of(column(reference, "ser"), others)
+    points = list(zip(column(system, "ser"), own, strict=True))
+    if weights is None:
+        return Points(tuple(at_equal_ser(*point, front, by) for point in points), ())
     same = dict(zip(reference[weights[1]].values, others, strict=True))
-    points = [
-        (weight, ser, value)
-        for weight, ser, value in zip(
-            system[weights[0]].values, column(system, "ser"), own, strict=True
-        )
+    shared = [
+        (weight, *point)
+        for weight, point in zip(system[weights[0]].values, points, strict=True)
         if weight > 0
     ]
     return Points(
-        tuple(at_equal_ser(ser, value, front, by) for _, ser, value in points),
-        tuple(by(value, same[weight]) for weight, _, value in points if weight in same),
+        tuple(at_equal_ser(ser, value, front, by) for _, ser, value in shared),
+        tuple(by(value, same[weight]) for weight, _, value in shared if weight in same),
     )

@@ -83,6 +83,16 @@ def test_a_detection_probability_is_turned_round_and_weights_can_differ_in_name(
     assert found.equal_ser == found.equal_weight
 
 
+def test_systems_whose_weights_mean_different_things_are_compared_at_equal_ser_alone():
+    reference = sweep([0.5, 1.0], [0.003, 0.1], [0.2, 0.1], name="rho")
+    system = sweep([0.0, 1.0], [0.003, 0.1], [0.3, 0.1])
+    found = compare(system, reference, "p_md", weights=None)
+    assert [e.value for e in found.equal_ser] == pytest.approx([0.1, 0.0])
+    assert found.equal_weight == ()
+    assert found.holds(0.05) is False
+    assert "weight" not in found.words(0.05)
+
+
 def test_numbers_are_medians_and_ranges_of_what_is_known():
     found = Points((about(0.1), about(math.nan), about(0.3)), ()).numbers("P_md")
     assert [(n.name, n.value, n.low, n.high) for n in found] == [
