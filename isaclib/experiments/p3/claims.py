@@ -1,7 +1,6 @@
 """P3's claims: what the paper says, the criterion, and the check on stored results.
 
-The thresholds were fixed before the desk runs; :mod:`isaclib.experiments.p3.gap` says what most of
-them are shares of.
+The thresholds were fixed before the desk runs; most of them are shares of the gap in ``gap``.
 """
 
 import math
