@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from isaclib import comparison
 from isaclib.comparison import Front, at_equal_ser, difference
 from isaclib.experiments.engine.claims import Number
 from isaclib.experiments.engine.criteria import MOST
@@ -97,6 +98,23 @@ class Points:
             )
             if values
         )
+
+
+def over_repetitions(found: Sequence[Points], *, geometric: bool = False) -> Points:
+    """Mean of each point over trainings or arrays, see :func:`isaclib.comparison.over_repetitions`.
+
+    Args:
+        found: Points of one sweep each, all of the same weights.
+        geometric: Whether they are ratios.
+    """
+    at_ser, at_weight = (
+        tuple(
+            comparison.over_repetitions(point, geometric=geometric)
+            for point in zip(*columns, strict=True)
+        )
+        for columns in ([p.equal_ser for p in found], [p.equal_weight for p in found])
+    )
+    return Points(at_ser, at_weight)
 
 
 def compare(

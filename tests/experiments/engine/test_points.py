@@ -1,9 +1,10 @@
 import math
 
 import pytest
+from scipy.stats import ttest_1samp
 
 from isaclib.comparison import ratio
-from isaclib.experiments.engine.points import Points, Tally, compare
+from isaclib.experiments.engine.points import Points, Tally, compare, over_repetitions
 from isaclib.experiments.engine.tables import Quantity, Table
 from isaclib.metrics import Estimate
 
@@ -91,6 +92,18 @@ def test_systems_whose_weights_mean_different_things_are_compared_at_equal_ser_a
     assert found.equal_weight == ()
     assert found.holds(0.05) is False
     assert "weight" not in found.words(0.05)
+
+
+def test_points_are_averaged_over_trainings_weight_by_weight():
+    trainings = [Points((about(x, 0), about(0.5, 0)), ()) for x in (0.1, 0.2, 0.3)]
+    found = over_repetitions(trainings)
+    spread = ttest_1samp([0.1, 0.2, 0.3], 0).confidence_interval()
+    assert (found.equal_ser[0].low, found.equal_ser[0].high) == pytest.approx(tuple(spread))
+    assert found.equal_ser[1].high == pytest.approx(0.5)
+    assert found.equal_weight == ()
+    assert over_repetitions(trainings, geometric=True).equal_ser[0].value < 0.2
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        over_repetitions([trainings[0], Points((about(0.1),), ())])
 
 
 def test_numbers_are_medians_and_ranges_of_what_is_known():
