@@ -61,7 +61,7 @@ def _spread(name: str, value: float, values: Sequence[float], words: str) -> Num
 
 
 def status_of(*passed: bool | None) -> Status:
-    """Verdict on a claim with several parts; None is one that the results do not test."""
+    """Verdict on a claim with several parts; None is one on which the results cannot tell."""
     if all(part is None for part in passed):
         return "not tested"
     if all(passed):
