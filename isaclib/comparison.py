@@ -19,7 +19,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from isaclib._validation import check_probability
 from isaclib.metrics import Estimate, pareto_front
@@ -94,7 +94,7 @@ def over_repetitions(
     mean = math.fsum(values) / count if all(map(math.isfinite, values)) else math.nan
     if count == 1 or math.isnan(mean):
         return _with_ends(mean, math.nan, math.nan, count)
-    spread = float(student.ppf((1 + confidence) / 2, count - 1)) * statistics.stdev(values)
+    spread = float(stdtrit(count - 1, (1 + confidence) / 2)) * statistics.stdev(values)
     below = statistics.fmean(_known(e.value - e.low) for e in estimates)
     above = statistics.fmean(_known(e.high - e.value) for e in estimates)
     spread /= math.sqrt(count)
