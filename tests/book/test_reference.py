@@ -9,8 +9,7 @@ PACKAGE = ROOT / "isaclib"
 NOT_SHOWN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
     r"|\.experiments\.(engine|limits|p\d|convert.*)"
-    r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims)|limits\.(?!config)).*"
-    r"|\.experiments\.p[24]\.claims"
+    r"|\.experiments\.(p\d\.(?!config|scenario|claims)|limits\.(?!config)).*"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )
 
