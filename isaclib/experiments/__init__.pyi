@@ -1,3 +1,4 @@
+from .agreement import within as within
 from .claims import evaluate as evaluate
 from .claims import markdown_table as markdown_table
 from .engine.results import load_result as load_result

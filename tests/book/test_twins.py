@@ -64,6 +64,7 @@ def test_there_is_a_chapter():
         "06_ledger",
         "errata",
         "speed",
+        "tour",
     ]
 
 
