@@ -8,14 +8,13 @@ those of the same weight, too.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from isaclib import comparison
 from isaclib.comparison import Front, at_equal_ser, difference
 from isaclib.experiments.engine.claims import Number
-from isaclib.experiments.engine.criteria import MOST
+from isaclib.experiments.engine.criteria import MOST, median
 from isaclib.experiments.engine.tables import Table
 from isaclib.metrics import Estimate
 
@@ -40,29 +39,24 @@ class Tally:
         return cls(below, above, len(estimates) - below - above)
 
     @property
-    def count(self) -> int:
-        """Number of points."""
-        return self.below + self.above + self.unclear
-
-    @property
     def holds(self) -> bool | None:
         """Whether most points are at most the limit, as far as that can be told."""
-        if self.count and self.below >= MOST * self.count:
+        count = self.below + self.above + self.unclear
+        if count and self.below >= MOST * count:
             return True
-        return False if self.count - self.above < MOST * self.count else None
+        return False if count - self.above < MOST * count else None
 
     def __str__(self) -> str:
-        """The counts in words."""
-        return f"{self.below} of {self.count} points, not {self.above}, unclear {self.unclear}"
+        count = self.below + self.above + self.unclear
+        return f"{self.below} of {count} points, not {self.above}, unclear {self.unclear}"
 
 
 @dataclass(frozen=True)
 class Points:
     """A system's points against another's: differences or ratios of a cost.
 
-    Attributes:
-        equal_ser: Each point against what the other system attains at its SER.
-        equal_weight: Each point against the other system's of the same weight, where it has one.
+    At equal SER each is set against what the other system attains there, at equal weight against
+    the other's point of the same weight, where it has one.
     """
 
     equal_ser: tuple[Estimate, ...]
@@ -85,36 +79,23 @@ class Points:
         """Medians and ranges over the points."""
         found = {"SER": self.equal_ser, "weight": self.equal_weight}
         return tuple(
-            Number(
-                f"{name}, at equal {what}",
-                statistics.median(values),
-                min(values),
-                max(values),
-                f"median and range of {len(values)} points",
-            )
-            for what, values in (
-                (what, [e.value for e in estimates if not math.isnan(e.value)])
-                for what, estimates in found.items()
-            )
-            if values
+            median(f"{name}, at equal {what}", [e.value for e in estimates], "points")
+            for what, estimates in found.items()
+            if not all(math.isnan(e.value) for e in estimates)
         )
 
 
 def over_repetitions(found: Sequence[Points], *, geometric: bool = False) -> Points:
-    """Mean of each point over trainings or arrays, see :func:`isaclib.comparison.over_repetitions`.
+    """Mean of each point over trainings or arrays, whose sweeps have the same weights.
 
-    Args:
-        found: Points of one sweep each, all of the same weights.
-        geometric: Whether they are ratios.
+    See :func:`isaclib.comparison.over_repetitions`; ratios have a geometric mean.
     """
-    at_ser, at_weight = (
-        tuple(
-            comparison.over_repetitions(point, geometric=geometric)
-            for point in zip(*columns, strict=True)
-        )
-        for columns in ([p.equal_ser for p in found], [p.equal_weight for p in found])
-    )
-    return Points(at_ser, at_weight)
+
+    def means(*columns: Sequence[Estimate]) -> tuple[Estimate, ...]:
+        points = zip(*columns, strict=True)
+        return tuple(comparison.over_repetitions(p, geometric=geometric) for p in points)
+
+    return Points(means(*(p.equal_ser for p in found)), means(*(p.equal_weight for p in found)))
 
 
 def compare(
