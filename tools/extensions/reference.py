@@ -13,14 +13,14 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[2]
 # As data flows: from a scenario over transmitter, channel and receiver to a loss or a metric.
 ORDER = [
-    *("signal", "channels", "receivers", "limits", "learning", "systems", "data", "metrics"),
+    *("signal", "channels", "receivers", "limits", "learning", "systems", "data", "metrics", "comparison"),
     "experiments",
 ]
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
 HIDDEN = re.compile(
     r"isaclib(\.__main__|\.cli|\.data\.(cifar10|synthetic)"
     r"|\.experiments\.(engine|limits|p\d|convert.*)"
-    r"|\.experiments\.(p\d\.(?!config|scenario|checks|claims|gap)|limits\.(?!config)).*"
+    r"|\.experiments\.(p\d\.(?!config|scenario|claims|gap)|limits\.(?!config)).*"
     r"|\.experiments\.engine\.(cache|cluster|interrupt|progress|provenance|runs))?$"
 )
 MARK = re.compile(r"^<!-- (modules|commands): (\S+)(?: without (\S+))? -->$", re.MULTILINE)
