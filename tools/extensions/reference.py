@@ -13,7 +13,17 @@ from sphinx.application import Sphinx
 ROOT = Path(__file__).resolve().parents[2]
 # As data flows: from a scenario over transmitter, channel and receiver to a loss or a metric.
 ORDER = [
-    *("signal", "channels", "receivers", "limits", "learning", "systems", "data", "metrics", "comparison"),
+    *(
+        "signal",
+        "channels",
+        "receivers",
+        "limits",
+        "learning",
+        "systems",
+        "data",
+        "metrics",
+        "comparison",
+    ),
     "experiments",
 ]
 # Modules without anything to call: starting points, plumbing, and what one paper runs and draws.
