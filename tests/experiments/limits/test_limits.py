@@ -7,7 +7,7 @@ import pytest
 import torch
 from drawn_curves import curves
 from figure_runs import check_presets, request
-from p2_payloads import same
+from same_records import same
 
 from isaclib.experiments.engine import runs
 from isaclib.experiments.engine.cache import Working

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import pytest
 import torch
 from figure_runs import request
-from p2_payloads import same
+from same_records import same
 
 from isaclib.experiments.engine import runs
 from isaclib.experiments.engine.claims import Verdict
