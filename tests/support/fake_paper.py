@@ -34,7 +34,7 @@ def trained(c, seed):
 
 
 UNITS = {"y": "1", "nan": "1"}
-DRAWING = Drawing(lambda c: [Panel("x", "y", [Line({"system": "squares"})])], columns=1)
+DRAWING = Drawing(lambda c: [Panel("x", "y", [Line({"system": "squares"})])])
 PRESETS = {"smoke": Config(2), "desk": Config(3), "paper": Config(4)}
 FIG1 = FigureSpec("p9-fig1", "Squares of numbers", PRESETS, rows, UNITS, DRAWING, trained)
 FIG2 = replace(
