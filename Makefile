@@ -16,7 +16,7 @@ SITE := _build/html
 BUILT := $(SITE)/.built
 
 # What the site is made from; a change in any of it executes every chapter afresh.
-BOOK_SOURCES := $(shell find chapters isaclib results _static -type f ! -name '.*' \
+BOOK_SOURCES := $(shell find chapters isaclib results tools/extensions _static -type f ! -name '.*' \
 	! -name '*.pyc' ! -name '*.ipynb' ! -path '*/.ipynb_checkpoints/*' 2>/dev/null) \
 	$(wildcard *.bib) index.md references.md _config.yml _toc.yml
 
@@ -27,7 +27,7 @@ lab: export JUPYTER_CONFIG_PATH := $(abspath tools/jupyter)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help book test lint format chapters equations results lab serve screenshots lock clean
+.PHONY: help book pdf test lint format chapters equations results lab serve screenshots lock clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' \
@@ -46,6 +46,9 @@ book: $(BUILT)  ## execute every chapter and build the site; a warning or a fail
 $(BUILT): $(READY) $(BOOK_SOURCES)
 	$(BIN)/jupyter-book build --all -W -n --keep-going .
 	@touch $@
+
+pdf: $(READY)  ## make the book's PDF from the executed twins, with LaTeX (tools/pdf.py says from where)
+	$(BIN)/python tools/pdf.py
 
 test: $(READY) $(BUILT)  ## run all tests: the library, the chapters' twins (nbval), the site in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --nbval tests chapters

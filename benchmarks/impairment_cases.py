@@ -38,12 +38,13 @@ class Case:
     """Training steps with one loss, at the true or the nominal array.
 
     Args:
-        name: ``"LOSS, ARRAY"``.
+        name: ``"LOSS, ARRAY, batch of BATCH"``.
     """
 
     def __init__(self, name: str) -> None:
-        loss, array = name.split(", ")
-        self.stage = Stage(loss, 1, p_present=1.0 if loss == "supervised" else 0.5)
+        loss, array, batch = name.split(", ")
+        p_present = 1.0 if loss == "supervised" else 0.5
+        self.stage = Stage(loss, 1, p_present=p_present, batch=int(batch.split()[-1]))
         self.model = SpacingArray(ANTENNAS)
         if array == "known array":
             self.model.set_spacing(SPACING)

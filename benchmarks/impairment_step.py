@@ -14,11 +14,11 @@ first step, is its own. The report says how far losses and gradients are apart o
 how much of the fast version's time its noise takes, and where the rest goes.
 
 With ``--against PATH``, a checkout of another version of isaclib, steps of both versions are timed
-in turn in the paper's batch, on one thread: labelled and unlabelled samples, at the true and at the
-nominal array.
+in turn on one thread, in the paper's batch and in one of 300: labelled and unlabelled samples, at
+the true and at the nominal array.
 
-Run as ``python benchmarks/impairment_step.py [--against PATH] [--output FILE.json]`` on an idle
-machine.
+Run as ``python benchmarks/impairment_step.py [--against PATH] [--output FILE.json]``. Times are
+processor times of one thread, so that other work on the machine disturbs them little.
 """
 
 import argparse
@@ -37,17 +37,19 @@ from typing import Any
 
 import torch
 
-from isaclib.channels.basis_echo import BasisEcho, GivenNoise, WhiteNoise
+from isaclib.channels.basis_echo import GivenNoise, WhiteNoise
 from isaclib.channels.ofdm import OfdmRadarChannel
+from isaclib.receivers.angle_delay import peak as angle_delay_peak
 from isaclib.receivers.angle_delay import reference as angle_delay
 from isaclib.receivers.angle_delay import search as angle_delay_search
 from isaclib.receivers.angle_delay.search import MapSearch
-from isaclib.receivers.angle_delay.window import WindowTables
+from isaclib.receivers.angle_delay.window import ChunkColumns, Moves, WindowTables
 from isaclib.signal.arrays import Sector
 from isaclib.signal.modulation import psk
 from isaclib.signal.noise import step_generator
 from isaclib.signal.ofdm import RangeSector, Subcarriers, delay_basis, reciprocal_filter
 from isaclib.signal.spacings import draw_spacings, spacing_positions
+from isaclib.systems.spacings import training as spacings_training
 from isaclib.systems.spacings.measurement import SensingReceiver
 from isaclib.systems.spacings.model import ArrayTransceiver, SpacingArray
 from isaclib.systems.spacings.schedule import Stage
@@ -133,12 +135,12 @@ VERSIONS = {
 
 
 def timed(run: Callable[[int], None], steps: int) -> list[float]:
-    """Times of steps after a warm-up, sorted [s]."""
+    """Processor times of steps after a warm-up, sorted [s]."""
     times = []
     for index in range(WARM_UP + steps):
-        start = time.perf_counter()
+        start = time.process_time()
         run(index)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return sorted(times[WARM_UP:])
 
 
@@ -152,7 +154,7 @@ def one_version(kind: str, version: str, batch: int, steps: int) -> dict[str, fl
         steps: Steps to time.
 
     Returns:
-        Median and best rate [samples/s] and memory [MiB].
+        Median and best rate [samples a second of processor time] and memory [MiB].
     """
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = timed(KINDS[kind](version, batch), steps)
@@ -198,39 +200,41 @@ def differences(batch: int) -> dict[str, float]:
 
 PARTS = {
     "noise": (WhiteNoise, "_drawn"),
-    "spans": (MapSearch, "_groups"),
+    "spans": (angle_delay_search, "sector_groups"),
     "echo": (MapSearch, "_searched"),
-    "coarse map": (angle_delay_search, "fill_power"),
     "search": (angle_delay_search, "find_peak"),
+    "coarse map": (angle_delay_peak, "_coarse_power"),
     "window": (WindowTables, "average"),
-    "outside": (BasisEcho, "outside"),
-    "slopes": (MapSearch, "_derivatives"),
+    "gradient": (Moves, "gradient"),
+    "outside": (ChunkColumns, "moves"),
+    "beams": (spacings_training, "design_beams"),
+    "targets": (OfdmRadarChannel, "in_basis"),
     "backward": (torch.Tensor, "backward"),
 }
 """Parts of a fast step, and what does each, without the time of parts within it."""
 
 
 def breakdown(batch: int, steps: int) -> dict[str, float]:
-    """Where the time of a fast training step goes [microseconds a sample].
+    """Where the time of a fast training step goes [microseconds of processor time a sample].
 
     Args:
         batch: Samples a step.
         steps: Steps to time.
 
     Returns:
-        Time of each part, and of the rest (sectors, targets, beams, loss).
+        Time of each part, and of the rest (sectors and loss).
     """
     spent, open_parts = dict.fromkeys(PARTS, 0.0), []
     originals = {name: getattr(*place) for name, place in PARTS.items()}
 
     def with_clock(name: str) -> Callable:
         def run(*arguments, **options):
-            start = time.perf_counter()
+            start = time.process_time()
             open_parts.append(name)
             try:
                 return originals[name](*arguments, **options)
             finally:
-                seconds = time.perf_counter() - start
+                seconds = time.process_time() - start
                 open_parts.pop()
                 spent[name] += seconds
                 if open_parts:
@@ -238,14 +242,14 @@ def breakdown(batch: int, steps: int) -> dict[str, float]:
 
         return run
 
-    training = Training("fast", batch)
-    training(0)
+    run_step = Training("fast", batch)
+    run_step(0)
     for name, (owner, attribute) in PARTS.items():
         setattr(owner, attribute, with_clock(name))
-    start = time.perf_counter()
+    start = time.process_time()
     for index in range(steps):
-        training(1 + index)
-    whole = time.perf_counter() - start
+        run_step(1 + index)
+    whole = time.process_time() - start
     for name, (owner, attribute) in PARTS.items():
         setattr(owner, attribute, originals[name])
     per_sample = 1e6 / (steps * batch)
@@ -255,15 +259,17 @@ def breakdown(batch: int, steps: int) -> dict[str, float]:
     return found
 
 
+BATCHES = (Stage("supervised", 1).batch, 300)
 CASES = [
-    f"{loss}, {array} array"
+    f"{loss}, {array} array, batch of {batch}"
+    for batch in BATCHES
     for loss in ("supervised", "unsupervised")
     for array in ("known", "nominal")
 ]
 
 
 def compared(path: Path, steps: int) -> dict[str, Any]:
-    """Time steps of this version and of another in turn, in the paper's batch.
+    """Time steps of this version and of another in turn.
 
     Args:
         path: Checkout of the other version.
@@ -325,7 +331,7 @@ def main() -> None:
     arguments.add_argument("--batch", type=int, default=300)
     arguments.add_argument("--steps", type=int, default=15)
     arguments.add_argument("--literal-steps", type=int, default=3)
-    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--output", type=Path)
     arguments.add_argument("--against", type=Path, help="checkout of another version")
     arguments.add_argument("--only", nargs=2, help="one kind and version, in this process")
@@ -344,7 +350,8 @@ def main() -> None:
     literal, fast = training["literal"], training["fast"]
     against = compared(options.against, options.steps) if options.against else None
     # Last, as what a process holds is counted as the beginning of those that it starts.
-    parts = breakdown(large.batch, options.steps)
+    every_part = {str(batch): breakdown(batch, options.steps) for batch in BATCHES}
+    parts = every_part[str(large.batch)]
     report = {
         **found,
         "training_speed_up": round(fast["samples_per_s"] / literal["samples_per_s"], 1),
@@ -357,7 +364,7 @@ def main() -> None:
         ),
         **differences(options.batch),
         **({"against": against} if against else {}),
-        "breakdown_us": parts,
+        "breakdown_us": every_part,
         "noise_limit_samples_per_s": round(1e6 / parts["noise"]),
         "share_of_noise_limit": round(parts["noise"] / parts["whole"], 3),
         "batch": options.batch,

@@ -10,7 +10,16 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 
 from isaclib.experiments.claims import evaluate
-from isaclib.experiments.engine.claims import STATUSES, Claim, Number, Status, Verdict
+from isaclib.experiments.engine.claims import (
+    REDUCED,
+    STATUSES,
+    Claim,
+    Number,
+    Reading,
+    Replaced,
+    Status,
+    Verdict,
+)
 from isaclib.experiments.engine.results import Result, ResultError
 from isaclib.experiments.engine.tasks import Scalar
 
@@ -48,33 +57,39 @@ def verdict_counts(outcomes: Sequence[Entry]) -> dict[str, dict[Status, int]]:
 
 
 def count_table(outcomes: Sequence[Entry]) -> str:
-    """These counts with their sums as a table, a row a status that occurs, a column a paper."""
-    counts = verdict_counts(outcomes)
+    """Verdicts by status and scale as a table, a row for those that occur, a column a paper."""
+    papers = list(dict.fromkeys(claim.paper for claim, _ in outcomes))
     rows = [
-        f"| | {' | '.join(paper.upper() for paper in counts)} | all |",
-        f"|---|{'---|' * (len(counts) + 1)}",
+        f"| | {' | '.join(paper.upper() for paper in papers)} | all |",
+        f"|---|{'---|' * (len(papers) + 1)}",
     ]
     for status in STATUSES:
-        numbers = [paper[status] for paper in counts.values()]
-        if any(numbers):
-            cells = " | ".join(str(n) for n in (*numbers, sum(numbers)))
-            rows.append(f"| {MARKS[status]} {status} | {cells} |")
+        for words in (status, status + REDUCED):
+            found = [claim.paper for claim, verdict in outcomes if verdict.words == words]
+            if found:
+                cells = " | ".join(str(n) for n in (*map(found.count, papers), len(found)))
+                rows.append(f"| {MARKS[status]} {words} | {cells} |")
     return "\n".join(rows)
 
 
 def overview(outcomes: Sequence[Entry], explained: Collection[str] = ()) -> str:
     """All claims with their verdicts as a table, two columns wide for a phone.
 
-    Each id links to its entry, ``#claim-<id>``; each verdict other than ``"reproduced"``, and those
-    of the ids in ``explained``, to their explanation, ``#why-<id>``.
+    A claim whose verdict depends on the reading of the paper has a row a reading, too. Each id
+    links to its entry, ``#claim-<id>``; each verdict other than ``"reproduced"``, and those of the
+    ids in ``explained``, to their explanation, ``#why-<id>``.
     """
     rows = ["| claim | verdict |", "|---|---|"]
     for claim, verdict in outcomes:
-        words = f"{MARKS[verdict.status]}\u00a0{verdict.status}"
+        words = f"{MARKS[verdict.status]}\u00a0{verdict.words}"
         if verdict.status != "reproduced" or claim.id in explained:
             words = f"[{words}](#why-{claim.id})"
         link = f'<a href="#claim-{claim.id}">{claim.id}</a>'
         rows.append(f"| {link}: {_typeset(claim.statement)} | {words} |")
+        rows += [
+            f"| *{_reading(reading)}* | {MARKS[other.status]}\u00a0{other.words} |"
+            for reading, other in (verdict.readings if verdict.divided else ())
+        ]
     return "\n".join(rows)
 
 
@@ -103,7 +118,7 @@ def reread(result: Result, readings: Mapping[str, Mapping[Scalar | None, Scalar]
 
 def _entry(claim: Claim, verdict: Verdict) -> str:
     where = f"{claim.paper.upper()} {', '.join(claim.figures)}"
-    head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.status}"
+    head = f"<code>{claim.id}</code> {MARKS[verdict.status]} {verdict.words}"
     lines = [
         f'<details class="claim" id="claim-{claim.id}">',
         f"<summary>{head}</summary>",
@@ -116,11 +131,42 @@ def _entry(claim: Claim, verdict: Verdict) -> str:
         "",
         *(f"- {_typeset(_words(number))}" for number in verdict.numbers),
         "",
+        *_readings(verdict),
+        *(line for old in claim.history for line in (_change(old), "")),
         f"**From** {_sources(claim, verdict)}.",
         "",
         "</details>",
     ]
     return "\n".join(lines)
+
+
+def _reading(reading: Reading) -> str:
+    """A reading, and the sentence that favours it."""
+    if not reading.sentence:
+        return f"read as: {reading.name}"
+    return f"read as: {reading.name}; the text favours this: “{reading.sentence}”"
+
+
+def _readings(verdict: Verdict) -> list[str]:
+    """Verdicts under all readings, where there are some."""
+    if not verdict.readings:
+        return []
+    lines = [
+        f"- {MARKS[v.status]} {v.words}, {_reading(r)}. {_typeset(v.measured)}."
+        for r, v in verdict.readings
+    ]
+    favoured = any(reading.sentence for reading, _ in verdict.readings)
+    head = "**Readings.**" if favoured else "**Readings**, of which the text favours none."
+    return [head, "", *lines, ""]
+
+
+def _change(old: Replaced) -> str:
+    """A line on a criterion that another took the place of."""
+    return (
+        f"**Until {old.date}** the criterion was: {_typeset(old.criterion)} Verdict then: "
+        f"{old.verdict}; with the one that took its place: {old.new_verdict}. "
+        f"{_typeset(old.reason)}"
+    )
 
 
 def _typeset(text: str) -> str:

@@ -9,6 +9,7 @@ Data flows one way: scenario -> transmitter -> channel -> receiver -> loss or me
 - :mod:`isaclib.learning`: losses and training
 - :mod:`isaclib.systems`: the systems of the four papers
 - :mod:`isaclib.data`, :mod:`isaclib.metrics`: images, and how well anything works
+- :mod:`isaclib.comparison`: whether one system is better than another beyond chance
 - :mod:`isaclib.experiments`: the reproduction, what each paper ran, drew and claimed
 
 Importing the package has no side effects and loads none of them.

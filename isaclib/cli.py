@@ -185,6 +185,13 @@ def show(
 @app.command()
 def claims(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of --json, and test nothing.")
+    ] = False,
+    codecheck: Annotated[
+        Path | None,
+        typer.Option(help="Write a codecheck.yml for a CODECHECK of this project to this file."),
+    ] = None,
     results: Results = None,
 ) -> None:
     """Test the papers' claims on the stored results.
@@ -193,14 +200,20 @@ def claims(
     """
     import json
 
-    from isaclib.experiments.claims import evaluate, report
+    from isaclib.experiments.claims import evaluate, json_schema, report
+    from isaclib.experiments.codecheck import write_codecheck
     from isaclib.experiments.engine.claims import Verdict
     from isaclib.experiments.engine.results import results_directory
 
+    if schema:
+        typer.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+        return
     folder = results_directory(results)
-    if as_json:
+    if as_json or codecheck:
         entries = report(folder)
-        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
+        if codecheck:
+            write_codecheck(codecheck, entries)
+        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False) if as_json else codecheck)
         errors = [entry["error"] for entry in entries if entry["error"]]
     else:
         outcomes = evaluate(folder)
@@ -328,11 +341,15 @@ def _print_claims(outcomes: Sequence[tuple[Claim, Verdict | ResultError]]) -> No
     for claim, outcome in outcomes:
         if isinstance(outcome, Verdict):
             colour = colours.get(outcome.status, "default")
-            verdict, measured = f"[{colour}]{outcome.status}[/]", escape(outcome.measured)
+            verdict, measured = f"[{colour}]{outcome.words}[/]", escape(outcome.measured)
             presets = ", ".join(outcome.presets)
         else:
             verdict, measured, presets = "[red]no result[/]", escape(str(outcome)), ""
         table.add_row(claim.id, verdict, measured, presets)
+        for reading, other in outcome.readings if isinstance(outcome, Verdict) else ():
+            colour = colours.get(other.status, "default")
+            words = f"[{colour}]{other.words}[/]"
+            table.add_row(f"  {escape(reading.name)}", words, escape(other.measured), "")
     _console().print(table)
 
 

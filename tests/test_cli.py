@@ -342,7 +342,7 @@ def test_claims_are_a_table_or_json():
     outcome = isaclib("claims")
     assert outcome.exit_code == 0
     text = words(outcome.stdout)
-    assert "p9-grow reproduced the largest square is 4 [sic] desk" in text
+    assert "p9-grow reproduced, at reduced scale the largest square is 4 [sic] desk" in text
     entries = json.loads(isaclib("claims", "--json").stdout)
     assert [entry["status"] for entry in entries] == ["reproduced", "partly", "not tested"]
     assert entries[0]["figures"] == ["Fig. 1"]
@@ -363,6 +363,22 @@ def test_claims_report_all_that_can_be_tested_when_a_result_is_missing():
     outcome = isaclib("claims")
     assert outcome.exit_code == 1
     assert "no result" in words(outcome.stdout)
+
+
+def test_the_schema_and_a_codecheck_file_are_written(tmp_path):
+    isaclib("run", "p9-fig1")
+    isaclib("run", "p9-fig2", "--preset", "smoke")
+    schema = json.loads(isaclib("claims", "--schema").stdout)
+    assert schema["type"] == "array"
+    outcome = isaclib("claims", "--codecheck", "codecheck.yml")
+    assert (outcome.exit_code, outcome.stdout.strip()) == (0, "codecheck.yml")
+    assert "p9-fig1.json" in (tmp_path / "codecheck.yml").read_text()
+    result_path("p9-fig2").unlink()
+    outcome = isaclib("claims", "--json", "--codecheck", "codecheck.yml")
+    assert outcome.exit_code == 1
+    assert len(json.loads(outcome.stdout)) == 3
+    assert "p9-fig2.json" not in (tmp_path / "codecheck.yml").read_text()
+    assert "cannot write" in refused("claims", "--codecheck", "codecheck.yml/x.yml")
 
 
 def test_two_figures_of_one_id_are_a_mistake(monkeypatch):

@@ -14,10 +14,22 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+import yaml
 from nbclient import NotebookClient
 
-CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ROOT / "chapters"
 CELL_TIMEOUT_S = 300
+# The first cell of a notebook that Colab opens; where isaclib is there, it does nothing.
+INSTALL = """\
+# Without isaclib, as in Colab: fetch the book with its results, and install the library from it.
+import importlib.util
+import os
+
+if importlib.util.find_spec("isaclib") is None:
+    !git clone --quiet --depth 1 --branch {branch} {url} isaclib-book
+    %pip install --quiet ./isaclib-book
+    os.chdir("isaclib-book/chapters")"""
 
 
 def sources(folder: Path = CHAPTERS) -> list[Path]:
@@ -41,6 +53,12 @@ def load_config(path: Path) -> jupytext.config.JupytextConfiguration | None:
     return jupytext.config.load_jupytext_config(str(path))
 
 
+def repository() -> dict[str, str]:
+    """Read ``repository:`` of ``_config.yml``: its ``url``, which may be empty, and ``branch``."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    return config["repository"]
+
+
 def read_source(path: Path) -> nbformat.NotebookNode:
     """Read a chapter as a notebook without outputs, its cell ids numbered.
 
@@ -48,11 +66,16 @@ def read_source(path: Path) -> nbformat.NotebookNode:
         path: The chapter's ``.md``.
 
     Returns:
-        The notebook. Ids are numbered because random ones would change with every execution.
+        The notebook. Ids are numbered because random ones would change with every execution. Where
+        the book has a repository, the first cell installs isaclib from there.
     """
     notebook = jupytext.read(path, config=load_config(path))
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index:03d}"
+    place = repository()
+    if place["url"]:
+        cell = nbformat.v4.new_code_cell(INSTALL.format_map(place), id="cell-install")
+        notebook.cells.insert(0, cell)
     header = notebook.metadata
     notebook.metadata = nbformat.from_dict(
         {key: header[key] for key in ("jupytext", "kernelspec") if key in header}

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from extensions import reference
 from myst_parser.mdit_to_docutils.base import default_slugify
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -276,11 +277,10 @@ def read_library(root: Path = ROOT) -> tuple[dict[tuple[str, int], list[Function
         root: Folder that ``isaclib`` is in.
 
     Returns:
-        What computes each equation, of what the page ``api`` documents and in its order; and what
+        What computes each equation, of what the reference documents and in its order; and what
         is wrong with any docstring.
     """
-    api = (root / "chapters" / "api.md").read_text(encoding="utf-8")
-    shown = re.findall(r"automodule:: (\S+)", api)
+    shown = reference.modules(root=root)
     functions: list[Function] = []
     faults: list[str] = []
     for path in sorted((root / "isaclib").rglob("*.py")):

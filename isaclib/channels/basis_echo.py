@@ -6,15 +6,18 @@ is the same experiment.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import torch
 
 from isaclib.signal.noise import NOISE_POWER
-from isaclib.signal.subspace import product_by_group
+
+OutsideSum = Callable[[torch.Tensor], torch.Tensor]
+r"""From weights ``[groups, samples * columns, dimensions]``, complex, to sums of noise times them
+over the samples of a group and their delays, ``[groups, antennas, dimensions]``. Only what is
+orthogonal to the directions asked for before counts."""
 
 
 class Noise(Protocol):
@@ -22,7 +25,7 @@ class Noise(Protocol):
 
     A receiver that correlates an echo with few directions asks for the noise there first. White
     noise is independent in orthogonal directions, so a source that draws it may draw the rest
-    later, and only for the few delays that it is needed at.
+    later, and only what it is needed for.
     """
 
     def inside(
@@ -34,35 +37,27 @@ class Noise(Protocol):
             part: Which samples.
             basis: ``[antennas, dimensions]``, complex. Orthonormal directions; all antennas if
                 None.
-            out: ``[part, rank, 2 * dimensions]``, real. Memory for the result's real and imaginary
-                parts in turn.
+            out: ``[part, rank, 2 * dimensions]``, real. Memory for the result.
 
         Returns:
-            ``[part, rank, dimensions]``, complex: noise of power one; the caller may overwrite it.
+            ``[part, rank, 2 * dimensions]``, real: real and imaginary parts, in turn, of noise of
+            power one; the caller may overwrite it.
         """
 
     def outside(
-        self,
-        part: slice,
-        basis: torch.Tensor,
-        delays: torch.Tensor,
-        factor: torch.Tensor,
-        sizes: list[int] | None = None,
-    ) -> torch.Tensor:
-        r"""Noise in other directions, at some delays of each sample.
+        self, part: slice, delays: torch.Tensor, groups: int, dimensions: int
+    ) -> OutsideSum:
+        r"""Weighted sum of the noise in other directions, at some delays of each sample.
 
         Args:
             part: Which samples.
-            basis: ``[antennas, dimensions]``, complex. Orthonormal directions, orthogonal to those
-                that :meth:`inside` was asked for; with ``sizes`` ``[groups, antennas,
-                dimensions]``, for groups of samples that follow each other.
-            delays: ``[part, columns, rank]``, real. Signatures of the delays.
-            factor: ``[part, columns, columns]``, real. Any root F of their Gram matrices,
-                :math:`\mathbf{F}\mathbf{F}^\top = \mathbf{R}\mathbf{R}^\top`.
-            sizes: Number of samples of each group.
+            delays: ``[part, columns, rank]``, real. Signatures R of the delays.
+            groups: Number of groups that the samples are of, as many in each.
+            dimensions: Number of weights at each delay of a sample.
 
         Returns:
-            ``[part, columns, dimensions]``, complex.
+            What turns the weights T of each group into the sum :math:`\sum_b
+            (\mathbf{N}_b\mathbf{R}_b^\top)\mathbf{T}_b`. They must not depend on this noise.
         """
 
     def reordered(self, order: torch.Tensor) -> "Noise":
@@ -100,19 +95,28 @@ class WhiteNoise:
         if out is None:
             rows = self.antennas if basis is None else basis.shape[-1]
             out = self._empty(part.stop - part.start, self.rank, 2 * rows)
-        return torch.view_as_complex(self._drawn(out).unflatten(-1, (-1, 2)))
+        return self._drawn(out)
 
     def outside(
-        self,
-        part: slice,
-        basis: torch.Tensor,
-        delays: torch.Tensor,
-        factor: torch.Tensor,
-        sizes: list[int] | None = None,
-    ) -> torch.Tensor:
-        """Noise in other directions, see :class:`Noise`."""
-        white = self._drawn(self._empty(*factor.shape[:2], 2 * basis.shape[-1]))
-        return torch.view_as_complex(torch.bmm(factor, white).unflatten(-1, (-1, 2)))
+        self, part: slice, delays: torch.Tensor, groups: int, dimensions: int
+    ) -> OutsideSum:
+        r"""Weighted sum of the noise in other directions, see :class:`Noise`.
+
+        Antennas are independent and alike, so a row of the sum is Gaussian with the covariance
+        :math:`\mathbf{C} = \sum_b\mathbf{T}_b^H\mathbf{R}_b\mathbf{R}_b^\top\mathbf{T}_b` of the
+        weights T: white noise times a root of it has this distribution, and the noise of single
+        samples is never drawn.
+        """
+        white = self._drawn(self._empty(groups, self.antennas, dimensions, 2))
+        gram = torch.bmm(delays, delays.mT)
+
+        def total(weights: torch.Tensor) -> torch.Tensor:
+            columns = torch.view_as_real(weights).reshape(*gram.shape[:2], 2 * dimensions)
+            other = torch.bmm(gram, columns).view(*weights.shape, 2)
+            covariance = torch.bmm(weights.mH, torch.view_as_complex(other))
+            return torch.bmm(torch.view_as_complex(white), _root(covariance).mH)
+
+        return total
 
     def reordered(self, order: torch.Tensor) -> "WhiteNoise":
         """Itself: what is not drawn yet has no order."""
@@ -123,6 +127,14 @@ class WhiteNoise:
 
     def _drawn(self, out: torch.Tensor) -> torch.Tensor:
         return out.normal_(0, math.sqrt(NOISE_POWER / 2), generator=self.generator)
+
+
+def _root(covariance: torch.Tensor) -> torch.Tensor:
+    """Cholesky factors of covariances that may be singular, exact to their rounding errors."""
+    power = covariance.diagonal(dim1=-2, dim2=-1).real.sum(-1).double().view(-1, 1, 1)
+    scaled = covariance.to(torch.complex128) / power.clamp(min=torch.finfo(torch.float64).tiny)
+    scaled.diagonal(dim1=-2, dim2=-1).add_(10 * torch.finfo(covariance.dtype).eps)
+    return (torch.linalg.cholesky(scaled) * power.sqrt()).to(covariance)
 
 
 class GivenNoise:
@@ -146,24 +158,16 @@ class GivenNoise:
         noise = self.samples(self.order[part])
         if basis is not None:
             noise = basis.mH.to(noise) @ noise
-        if out is None:
-            return noise.mT.contiguous()
-        return torch.view_as_complex(out.unflatten(-1, (-1, 2))).copy_(noise.mT)
+        found = torch.view_as_real(noise.mT.resolve_conj().contiguous()).flatten(2)
+        return found if out is None else out.copy_(found)
 
     def outside(
-        self,
-        part: slice,
-        basis: torch.Tensor,
-        delays: torch.Tensor,
-        factor: torch.Tensor,
-        sizes: list[int] | None = None,
-    ) -> torch.Tensor:
-        """Noise in other directions, see :class:`Noise`."""
+        self, part: slice, delays: torch.Tensor, groups: int, dimensions: int
+    ) -> OutsideSum:
+        """Weighted sum of the noise in other directions, see :class:`Noise`."""
         noise = self.samples(self.order[part])
-        delayed = delays.to(noise) @ noise.mT
-        if sizes is None:
-            return delayed @ basis.conj().to(noise)
-        return product_by_group(delayed, basis.conj().to(noise), sizes)
+        delayed = (delays.to(noise) @ noise.mT).unflatten(0, (groups, -1)).flatten(1, 2)
+        return lambda weights: (delayed.mT @ weights.to(noise)).to(weights)
 
     def reordered(self, order: torch.Tensor) -> "GivenNoise":
         """The same noise for samples in another order, see :class:`Noise`."""
@@ -220,73 +224,29 @@ class BasisEcho:
         Returns:
             ``[part, rank, dimensions]``, complex [sqrt(noise power)].
         """
-        bases = None if basis is None else basis.unsqueeze(0)
-        (found,) = self.by_group(part, bases, [None])
-        return torch.view_as_complex(found.unflatten(-1, (-1, 2)))
+        return torch.view_as_complex(self.parts(part, basis).unflatten(-1, (-1, 2)))
 
     @torch.no_grad()
-    def by_group(
-        self, part: slice, bases: torch.Tensor | None, out: Sequence[torch.Tensor | None]
-    ) -> Iterator[torch.Tensor]:
-        """Simulate some of the echoes group by group, each in some directions.
-
-        Args:
-            part: Which, with a stop of at most the number of echoes.
-            bases: ``[groups, rows, dimensions]``, complex. Orthonormal directions; all if None.
-            out: Memory for each group, ``[group, rank, 2 * dimensions]``, real; None if there is
-                but one and it has none.
-
-        Yields:
-            ``[group, rank, 2 * dimensions]``, real [sqrt(noise power)]: real and imaginary parts in
-            turn.
-        """
-        sizes = [part.stop - part.start if own is None else len(own) for own in out]
-        scaled = self.scaled[part]
-        if bases is not None:
-            scaled = product_by_group(scaled, bases.conj().to(scaled), sizes)
-        # As the spectral signature is real, so is the product, of twice the dimensions.
-        rows = torch.view_as_real(scaled).flatten(1).unsqueeze(1).split(sizes)
-        columns = self.spectral[part].unsqueeze(-1).split(sizes)
-        first = part.start
-        for number, (own, column, row) in enumerate(zip(out, columns, rows, strict=True)):
-            here = slice(first, first + len(row))
-            noise = self.noise.inside(here, None if bases is None else bases[number], own)
-            yield torch.view_as_real(noise).flatten(2).baddbmm_(column, row)
-            first = here.stop
-
-    @torch.no_grad()
-    def outside(
-        self,
-        part: slice,
-        basis: torch.Tensor,
-        delays: torch.Tensor,
-        factor: torch.Tensor,
-        sizes: list[int] | None = None,
+    def parts(
+        self, part: slice, basis: torch.Tensor | None, out: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Echoes in directions orthogonal to those asked for before, at some delays.
+        """The same, real and imaginary parts in turn.
 
         Args:
-            part: Which, with a stop of at most the number of echoes.
-            basis: ``[rows, dimensions]``, complex. Orthonormal directions; with ``sizes``
-                ``[groups, rows, dimensions]``, for groups of echoes that follow each other.
-            delays: ``[part, columns, rank]``, real. Signatures of the delays of each sample.
-            factor: ``[part, columns, columns]``, real. Roots of their Gram matrices, see
-                :class:`Noise`.
-            sizes: Number of echoes of each group.
+            part: Which.
+            basis: Orthonormal directions; all if None.
+            out: ``[part, rank, 2 * dimensions]``, real. Memory for the result.
 
         Returns:
-            ``[part, columns, dimensions]``, complex.
+            ``[part, rank, 2 * dimensions]``, real [sqrt(noise power)].
         """
-        correlation = torch.bmm(delays, self.spectral[part].unsqueeze(-1))
-        noise = self.noise.outside(part, basis, delays, factor, sizes)
-        bases, lengths = (basis.unsqueeze(0), [len(noise)]) if sizes is None else (basis, sizes)
-        scaled = self.scaled[part]
-        scaled = product_by_group(scaled, bases.conj().to(scaled), lengths)
-        row = torch.view_as_real(scaled).flatten(1).unsqueeze(1)
-        torch.view_as_real(noise).flatten(2).baddbmm_(correlation, row)
-        return noise
+        scaled = self.scaled(part)
+        if basis is not None:
+            scaled = scaled @ basis.conj().to(scaled)
+        # As the spectral signature is real, so is the product, of twice the dimensions.
+        row = torch.view_as_real(scaled.resolve_conj()).flatten(1).unsqueeze(1)
+        return self.noise.inside(part, basis, out).addcmul_(self.spectral[part].unsqueeze(-1), row)
 
-    @cached_property
-    def scaled(self) -> torch.Tensor:
-        """Spatial signatures times amplitudes, ``[batch, rows]``."""
-        return self.amplitude.detach().unsqueeze(-1) * self.spatial
+    def scaled(self, part: slice) -> torch.Tensor:
+        """Spatial signatures of some echoes times their amplitudes, ``[part, rows]``."""
+        return self.amplitude.detach()[part].unsqueeze(-1) * self.spatial[part]

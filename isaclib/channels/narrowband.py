@@ -15,7 +15,7 @@ from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
 from isaclib.signal.sectors import SectorBatch
 
 
-def _illumination(beam: torch.Tensor, steering: torch.Tensor) -> torch.Tensor:
+def illumination(beam: torch.Tensor, steering: torch.Tensor) -> torch.Tensor:
     """``steering^T beam`` for one beam ``[antennas]`` or one a sample ``[batch, antennas]``."""
     if beam.shape[-1] != steering.shape[-1] or beam.ndim not in (1, 2):
         raise ValueError(
@@ -60,7 +60,7 @@ def target_echo(
         ValueError: If the beam does not fit the array.
     """
     steering = steering_vector(theta, positions)
-    amplitude = gain * symbols * _illumination(beam, steering)
+    amplitude = gain * symbols * illumination(beam, steering)
     if present is not None:
         amplitude = amplitude * present
     return torch.addcmul(noise, amplitude.unsqueeze(-1), steering)
@@ -84,7 +84,7 @@ def channel_state(
     Raises:
         ValueError: If the beam does not fit the array.
     """
-    return gain * _illumination(beam, steering_vector(angle, positions))
+    return gain * illumination(beam, steering_vector(angle, positions))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ import torch
 
 from isaclib._validation import check_finite, check_positive_int
 from isaclib.channels.basis_echo import BasisEcho, GivenNoise, Noise, WhiteNoise
-from isaclib.channels.narrowband import channel_state
+from isaclib.channels.narrowband import illumination
 from isaclib.signal.arrays import Sector, steering_vector
 from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance
 from isaclib.signal.ofdm import DelayBasis, RangeSector, Subcarriers, reciprocal_filter
@@ -144,8 +144,13 @@ class OfdmRadarChannel:
         Raises:
             ValueError: If the beam does not fit the array.
         """
+        return self._amplitude(beam, targets, steering_vector(targets.theta, self.positions))
+
+    def _amplitude(
+        self, beam: torch.Tensor, targets: Targets, steering: torch.Tensor
+    ) -> torch.Tensor:
         scale = targets.gain * targets.present / math.sqrt(self.subcarriers.count)
-        return channel_state(beam, targets.theta, scale, self.positions)
+        return scale * illumination(beam, steering)
 
     def __call__(
         self, beam: torch.Tensor, symbols: torch.Tensor, targets: Targets, noise: torch.Tensor
@@ -208,8 +213,8 @@ class OfdmRadarChannel:
             ValueError: If the beam does not fit the array, or the basis not the channel.
         """
         self._check_basis(basis)
-        amplitude = self.amplitude(beam, targets)
         steering = steering_vector(targets.theta, self.positions)
+        amplitude = self._amplitude(beam, targets, steering)
         spatial = steering * basis.phase(targets.distance).unsqueeze(-1)
         if angles is not None:
             spatial = spatial @ angles.conj().to(spatial)

@@ -1,17 +1,93 @@
-"""The papers' claims, each tested on the stored results by a criterion that can fail."""
+"""The papers' claims, each tested on the stored results by a criterion that can fail.
+
+What :func:`report` says is typed by dataclasses; pydantic writes the JSON and its schema from them.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import math
+import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from isaclib.experiments.engine.claims import Claim, Number, Verdict
+from pydantic import Field, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from isaclib.experiments.engine.claims import (
+    Claim,
+    Number,
+    Replaced,
+    Scale,
+    Status,
+    Verdict,
+)
 from isaclib.experiments.engine.results import Result, ResultError, load_result, result_path
 
-__all__ = ["claims", "evaluate", "listed", "markdown_table", "report"]
+__all__ = ["claims", "evaluate", "json_schema", "listed", "markdown_table", "report"]
+
+
+@dataclass(frozen=True)
+class ReportedReading:
+    """The verdict under one reading of the paper."""
+
+    reading: str
+    sentence: Annotated[str, Field(description="The paper's sentence that favours it, or empty.")]
+    status: Status
+    scale: Scale
+    measured: str
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True)
+class ReportedResult:
+    """A stored result that a claim needs."""
+
+    figure: str
+    file: str
+    preset: Annotated[str | None, Field(description="Null where it is missing or broken.")]
+
+
+@dataclass(frozen=True)
+class ReportedClaim:
+    """A claim of a paper and what the stored results say about it."""
+
+    id: str
+    paper: str
+    figures: Annotated[tuple[str, ...], Field(description="Where the paper makes the claim.")]
+    statement: str
+    criterion: str
+    history: Annotated[
+        tuple[Replaced, ...], Field(description="Criteria before this one, the oldest first.")
+    ]
+    results: tuple[ReportedResult, ...]
+    error: Annotated[str | None, Field(description="Why the claim could not be tested.")]
+    status: Annotated[Status | None, Field(description="Null where it could not be tested.")] = None
+    scale: Annotated[
+        Scale | None, Field(description="Whether all results are as large as the paper's.")
+    ] = None
+    measured: str | None = None
+    numbers: tuple[Number, ...] = ()
+    presets: tuple[str, ...] = ()
+    readings: Annotated[
+        tuple[ReportedReading, ...], Field(description="Verdicts, where there are several.")
+    ] = ()
+
+
+REPORT = TypeAdapter(list[ReportedClaim])
+
+
+class _Schema(GenerateJsonSchema):
+    """A schema of all that there is, in JSON, which has no NaN and no infinity."""
+
+    def float_schema(self, schema: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number"}, {"type": "null"}]}
+
+    def dataclass_schema(self, schema: Any) -> dict[str, Any]:
+        return super().dataclass_schema(schema) | {"additionalProperties": False}
+
+    def field_is_required(self, field: Any, total: bool) -> bool:
+        return True
 
 
 def listed() -> Sequence[Sequence[Claim]]:
@@ -48,14 +124,48 @@ def evaluate(
 
 
 def report(directory: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
-    """Test every claim on the stored results, as data that JSON can hold.
-
-    A number that is undefined, the preset of a result that cannot be read, and the ``error`` of a
-    claim that was tested are None.
-    """
+    """Test every claim on the stored results, as JSON data of :func:`json_schema`."""
     everything = claims()
     stored = _load(everything, directory)
-    return [_entry(claim, _verdict(claim, stored), stored, directory) for claim in everything]
+
+    def reported(claim: Claim) -> ReportedClaim:
+        outcome = _verdict(claim, stored)
+        results = tuple(
+            ReportedResult(
+                figure,
+                str(result_path(figure, directory)),
+                getattr(stored[figure], "preset", None),
+            )
+            for figure in claim.needs
+        )
+        said = claim.id, claim.paper, claim.figures, claim.statement, claim.criterion
+        if not isinstance(outcome, Verdict):
+            return ReportedClaim(*said, claim.history, results, error=str(outcome))
+        return ReportedClaim(
+            *(*said, claim.history, results),
+            error=None,
+            status=outcome.status,
+            scale=outcome.scale,
+            measured=outcome.measured,
+            numbers=outcome.numbers,
+            presets=outcome.presets,
+            readings=tuple(
+                ReportedReading(r.name, r.sentence, v.status, v.scale, v.measured, v.numbers)
+                for r, v in outcome.readings
+            ),
+        )
+
+    entries: list[dict[str, Any]] = json.loads(REPORT.dump_json(list(map(reported, everything))))
+    return entries
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of what ``isaclib claims --json`` prints."""
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "title": "What `isaclib claims --json` prints",
+        **REPORT.json_schema(schema_generator=_Schema, mode="serialization"),
+    }
 
 
 def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) -> str:
@@ -75,7 +185,7 @@ def markdown_table(paper: str, directory: str | os.PathLike[str] | None = None) 
         cells = (
             f"`{claim.id}`: {claim.statement}",
             where,
-            f"**{verdict.status}**",
+            f"**{verdict.words}**",
             verdict.measured,
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -98,44 +208,6 @@ def _load(
     return stored
 
 
-def _entry(
-    claim: Claim,
-    outcome: Verdict | ResultError,
-    stored: Mapping[str, Result | ResultError],
-    directory: str | os.PathLike[str] | None,
-) -> dict[str, Any]:
-    """What :func:`report` says of one claim."""
-    verdict = outcome if isinstance(outcome, Verdict) else None
-    return {
-        "id": claim.id,
-        "paper": claim.paper,
-        "figures": list(claim.figures),
-        "statement": claim.statement,
-        "criterion": claim.criterion,
-        "status": verdict.status if verdict else None,
-        "measured": verdict.measured if verdict else None,
-        "numbers": [_plain(number) for number in verdict.numbers] if verdict else [],
-        "presets": list(verdict.presets) if verdict else [],
-        "results": [
-            {
-                "figure": figure,
-                "file": str(result_path(figure, directory)),
-                "preset": getattr(stored[figure], "preset", None),
-            }
-            for figure in claim.needs
-        ],
-        "error": None if verdict else str(outcome),
-    }
-
-
-def _plain(number: Number) -> dict[str, Any]:
-    """A number as JSON can hold it, which has no NaN."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in dataclasses.asdict(number).items()
-    }
-
-
 def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdict | ResultError:
     """Check one claim, or say why it cannot be checked."""
     results: dict[str, Result] = {}
@@ -145,15 +217,11 @@ def _verdict(claim: Claim, stored: Mapping[str, Result | ResultError]) -> Verdic
             return found
         results[figure] = found
     try:
-        verdict = claim.verdict(results)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+        return claim.verdict(results)
+    except Exception as error:  # a result can lack anything, and the other claims are to be listed
         # A KeyError's text is its argument's repr; the argument itself reads better.
-        reason = error.args[0] if error.args else error
+        reason = (error.args[0] if error.args else "") or type(error).__name__
         return ResultError(
             f"claim {claim.id} cannot be tested on {', '.join(claim.needs)}: {reason}; "
             f"re-create with `isaclib run {' '.join(claim.needs)} --preset paper`"
         )
-    if verdict.presets:
-        return verdict
-    presets = tuple(dict.fromkeys(result.preset for result in results.values()))
-    return dataclasses.replace(verdict, presets=presets)

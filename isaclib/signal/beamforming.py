@@ -163,9 +163,9 @@ def window_beams(
         ``[batch, antennas]`` of ``dtype``, differentiable.
     """
     columns = precoder.mT
-    sums = torch.cat([columns.new_zeros(1, columns.shape[-1]), columns.cumsum(0)])
+    sums = torch.cat([columns.new_zeros(1, columns.shape[-1]), columns.cumsum(0)]).to(dtype)
     beams = sums.index_select(0, windows.stop) - sums.index_select(0, windows.start)
     # The norm of the real and imaginary parts is the same, and a complex one is slow in PyTorch.
-    parts = torch.view_as_real(beams.to(dtype)).flatten(-2)
+    parts = torch.view_as_real(beams).flatten(-2)
     norm = torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
     return torch.view_as_complex((parts / norm).unflatten(-1, (-1, 2)))

@@ -9,7 +9,6 @@ a receiver correlates with such vectors can be simulated in the basis: it is the
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from scipy.special import roots_legendre
@@ -64,30 +63,13 @@ def spanning_basis(
     return right[:rank].mT.contiguous(), share
 
 
-class SteeringSpans(NamedTuple):
-    r"""Unitary changes of basis, one for each of some intervals of angles.
-
-    The first ``rank`` columns of :math:`\mathrm{diag}(\mathbf{p})\mathbf{Q}` span the steering
-    vectors of the interval, the others are orthogonal to them.
-
-    Attributes:
-        phases: ``[intervals, antennas]``, complex128. Phases p, of unit modulus.
-        rotations: ``[intervals, antennas, antennas]``, float64. Orthogonal matrices Q.
-        ranks: Number of leading columns for each interval.
-    """
-
-    phases: torch.Tensor
-    rotations: torch.Tensor
-    ranks: list[int]
-
-
 def steering_spans(
     positions: torch.Tensor,
     low: torch.Tensor,
     high: torch.Tensor,
     *,
     tolerance: float = TOLERANCE,
-) -> SteeringSpans:
+) -> tuple[torch.Tensor, list[int]]:
     r"""Bases of the steering vectors of intervals of angles, without a decomposition of each.
 
     Counted from the middle of the array and of the interval, element k of a steering vector is
@@ -104,49 +86,29 @@ def steering_spans(
         tolerance: Largest share of energy that any steering vector may lose.
 
     Returns:
-        The changes of basis, on the device of ``positions``.
+        ``[intervals, antennas, rank]``, complex128, on the device of ``positions``: orthonormal
+        columns; and how many each interval has, behind which there are zeros.
     """
     positions = positions.double()
     first, last = positions.min(), positions.max()
     middle, half = (first + last) / 2, float(last - first) / 2
     low, high = low.double(), high.double()
     angle = -2 * math.pi * positions * ((low + high) / 2).unsqueeze(-1)
+    phases = torch.polar(torch.ones_like(angle), angle).unsqueeze(-1)
     # A table for each half: few tables serve all intervals.
     bandwidths = [math.ceil(2 * c) / 2 for c in (math.pi * half * (high - low)).tolist()]
     points = (positions - middle) / max(half, TINY)
     values = {
-        bandwidth: prolate_functions(bandwidth, tolerance).at(points)
+        bandwidth: prolate_functions(bandwidth, tolerance).at(points)[:, : len(positions)]
         for bandwidth in set(bandwidths)
     }
-    ranks = [min(values[bandwidth].shape[1], len(positions)) for bandwidth in bandwidths]
+    ranks = [values[bandwidth].shape[1] for bandwidth in bandwidths]
     wide = positions.new_zeros(len(ranks), len(positions), max(ranks))
     for matrix, bandwidth, rank in zip(wide, bandwidths, ranks, strict=True):
-        matrix[:, :rank] = values[bandwidth][:, :rank]
-    rotations = torch.linalg.qr(wide, mode="complete").Q
-    return SteeringSpans(torch.polar(torch.ones_like(angle), angle), rotations, ranks)
-
-
-def product_by_group(
-    values: torch.Tensor, matrices: torch.Tensor, sizes: list[int]
-) -> torch.Tensor:
-    """Multiply the values of each sample with a matrix of its group.
-
-    Args:
-        values: ``[samples, ..., some]``. Samples of one group follow each other.
-        matrices: ``[groups, some, others]``.
-        sizes: Number of samples of each group.
-
-    Returns:
-        ``[samples, ..., others]``.
-    """
-    lines, between = values.flatten(0, -2), values.shape[1:-1]
-    found = lines.new_empty(len(lines), matrices.shape[-1])
-    first = 0
-    for size, matrix in zip(sizes, matrices.unbind(), strict=True):
-        stop = first + size * between.numel()
-        torch.mm(lines[first:stop], matrix, out=found[first:stop])
-        first = stop
-    return found.view(*values.shape[:-1], found.shape[-1])
+        matrix[:, :rank] = values[bandwidth]
+    columns = torch.arange(max(ranks), device=positions.device)
+    used = columns < torch.tensor(ranks, device=positions.device).view(-1, 1, 1)
+    return torch.linalg.qr(wide).Q * (phases * used), ranks
 
 
 @dataclass(frozen=True, eq=False)

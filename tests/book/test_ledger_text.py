@@ -1,4 +1,6 @@
+import dataclasses
 import re
+from datetime import date
 
 import fake_paper
 import ledger
@@ -6,7 +8,7 @@ import pytest
 from stored_results import a_result
 
 from isaclib.experiments import claims
-from isaclib.experiments.engine.claims import Number, Verdict
+from isaclib.experiments.engine.claims import Number, Reading, Replaced, Verdict
 from isaclib.experiments.engine.results import ResultError
 from isaclib.experiments.engine.tables import tabulate
 from isaclib.experiments.engine.tasks import Point
@@ -37,6 +39,7 @@ def test_the_table_of_counts_has_their_sums_and_no_empty_row():
     table = ledger.count_table([*OUTCOMES, OUTCOMES[0]]).splitlines()
     assert table[0] == "| | P9 | all |"
     assert "| ● reproduced | 2 | 2 |" in table
+    assert "| ◐ partly, at reduced scale | 1 | 1 |" in table
     assert not any("not reproduced" in row for row in table)
 
 
@@ -69,6 +72,40 @@ def test_an_entry_holds_all_that_is_known():
     assert "**Measured.** Some, as ω_r → 1." in second
     assert "the code itself" in third
     assert ledger.entries(OUTCOMES, "p1") == ""
+
+
+CUBES, SQUARES = Reading("cubes"), Reading("squares", "omega_r is squared.")
+
+
+def read_as(*pairs):
+    """The first claim with verdicts under readings, the last one its own."""
+    verdict = dataclasses.replace(pairs[-1][1], readings=pairs)
+    return [(CLAIMS["p9-grow"], verdict)]
+
+
+def test_a_verdict_that_depends_on_the_reading_has_a_row_for_each():
+    failed, held = Verdict("not reproduced", "they fall", ("desk",)), OUTCOMES[0][1]
+    _, _, first, cubes, squares = ledger.overview(read_as((CUBES, failed), (SQUARES, held))).split(
+        "\n"
+    )
+    assert first.endswith("| ●\u00a0reproduced |")
+    assert cubes == "| *read as: cubes* | ○\u00a0not reproduced, at reduced scale |"
+    assert "squares; the text favours this: “omega_r is squared.”* | ●" in squares
+    assert len(ledger.overview(read_as((CUBES, held), (SQUARES, held))).splitlines()) == 3
+
+
+def test_an_entry_holds_the_readings_and_the_criteria_of_before():
+    failed, held = Verdict("not reproduced", "they fall", ("desk",)), OUTCOMES[0][1]
+    text = ledger.entries(read_as((CUBES, failed), (SQUARES, held)), "p9")
+    assert "**Readings.**\n\n- ○ not reproduced, at reduced scale, read as: cubes. they" in text
+    text = ledger.entries(read_as((CUBES, failed), (Reading("squares"), held)), "p9")
+    assert "**Readings**, of which the text favours none." in text
+    old = Replaced(date(2026, 11, 26), "Rising.", "partly", "reproduced", "“They grow.”")
+    claim = dataclasses.replace(CLAIMS["p9-grow"], history=(old,))
+    assert (
+        "**Until 2026-11-26** the criterion was: Rising. Verdict then: partly; with the one that "
+        "took its place: reproduced. “They grow.”"
+    ) in ledger.entries([(claim, held)], "p9")
 
 
 @pytest.mark.parametrize(

@@ -148,22 +148,22 @@ def test_the_noise_in_the_basis_has_the_covariance_of_the_divided_noise(points):
 
 
 def parts_of_noise(noise, count):
-    """Noise in two directions, then at three delays in the others: ``[count / 2, numbers]``.
+    """Noise in two directions, then sums of the others at three delays: ``[count / 2, numbers]``.
 
-    The delays of every other sample are others; what is drawn for these is left out.
+    A sum is over two samples whose delays and weights differ; of the first, the noise inside is
+    kept too. Weights do not span all directions, so the covariance of the sums is singular.
     """
-    rotation = torch.linalg.qr(double(K, K, name="rotation")).Q.to(torch.complex64)
-    inside, outside = rotation[:, :2], rotation[:, 2:]
-    distances = torch.tensor([[3.0, 5.0, 9.0], [20.0, 24.0, 30.0]])
-    delays = BASIS.signature(distances)
-    root = torch.linalg.cholesky(delays.double() @ delays.double().mT).float()
+    inside = torch.linalg.qr(double(K, 2, name="rotation")).Q.to(torch.complex64)
+    delays = BASIS.signature(torch.tensor([[3.0, 5.0, 9.0], [20.0, 24.0, 30.0]]))
+    weights = (double(6, 2, name="left") @ double(2, 3, name="right")).to(torch.complex64)
     found = []
     for first in range(0, count, 500):
         part = slice(first, first + 500)
-        kind = torch.arange(500) % 2
-        one = noise.inside(part, inside).clone()
-        other = noise.outside(part, outside, delays[kind], root[kind])
-        found.append(torch.cat([one.flatten(1), other.flatten(1)], dim=-1)[kind == 0])
+        one = torch.view_as_complex(noise.inside(part, inside).clone().unflatten(-1, (-1, 2)))
+        total = noise.outside(part, delays.repeat(250, 1, 1), 250, 3)
+        other = total(weights.expand(250, -1, -1))
+        other = other - inside @ (inside.mH @ other)
+        found.append(torch.cat([one[::2].flatten(1), other.flatten(1)], dim=-1))
     return torch.cat(found).to(torch.complex128)
 
 
@@ -204,35 +204,23 @@ def test_noise_drawn_in_parts_is_the_noise_of_all_antennas_in_distribution(point
 
 
 def test_white_noise_in_parts_has_the_covariance_of_its_projections():
-    """The same against the closed form: identity, Gram matrix of the delays, nothing between."""
+    """The same against the closed form: identity, that of the sums, nothing between."""
     count = 12_000
     noise = WhiteNoise(K, BASIS.rank, generator("parts"))
     samples = parts_of_noise(noise, count)
-    delays = BASIS.signature(torch.tensor([3.0, 5.0, 9.0], dtype=torch.float64))
-    others = torch.kron(delays @ delays.mT, torch.eye(K - 2, dtype=torch.float64))
-    expected = torch.block_diag(torch.eye(2 * BASIS.rank, dtype=torch.float64), others)
+    delays = BASIS.signature(torch.tensor([[3.0, 5.0, 9.0], [20.0, 24.0, 30.0]]).double())
+    weights = double(6, 2, name="left") @ double(2, 3, name="right")
+    sums = torch.einsum("bjr,bjd->brd", delays.to(weights), weights.view(2, 3, 3))
+    inside = torch.linalg.qr(double(K, 2, name="rotation")).Q
+    orthogonal = torch.eye(K, dtype=torch.complex128) - inside @ inside.mH
+    others = torch.kron(orthogonal, torch.einsum("brd,bre->de", sums, sums.conj()))
+    expected = torch.block_diag(torch.eye(2 * BASIS.rank, dtype=torch.complex128), others)
     found = samples.mT @ samples.conj() / len(samples)
-    scale = expected.diagonal().sqrt()
+    scale = expected.diagonal().real.sqrt()
     tolerance = SIGMAS * torch.outer(scale, scale) / math.sqrt(len(samples))
     assert bool(((found - expected).abs() < tolerance).all())
     # Circular: no correlation with its own conjugate.
     assert bool(((samples.mT @ samples / len(samples)).abs() < math.sqrt(2) * tolerance).all())
-
-
-def test_echoes_outside_a_span_are_the_literal_ones_there():
-    """Both parts of an echo together are all of it at a delay."""
-    targets = in_double(RADAR.draw(7, generator()))
-    projected = double(7, K, BASIS.rank, name="noise")
-    known = GivenNoise(lambda index: projected[index], torch.arange(7))
-    echo = replace(RADAR.in_basis(double(K), targets, BASIS, generator()), noise=known)
-    rotation = torch.linalg.qr(double(K, K, name="rotation")).Q
-    delays = BASIS.signature(torch.tensor([[3.0, 25.0]]).double()).expand(3, -1, -1)
-    part = slice(2, 5)
-    inside = delays.to(rotation) @ echo.samples(part, rotation[:, :2])
-    outside = echo.outside(part, rotation[:, 2:], delays, delays[:, :, :2])
-    whole = delays.to(rotation) @ echo.samples(part)
-    both = torch.cat([inside, outside], dim=-1)
-    torch.testing.assert_close(both @ rotation.mT, whole, atol=1e-10, rtol=0)
 
 
 def test_the_matched_filter_has_its_chi_square_law_in_the_basis():

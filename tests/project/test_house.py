@@ -46,4 +46,7 @@ def claims():
 
 @pytest.mark.parametrize("expected", BEFORE["claims"], ids=lambda entry: entry["id"])
 def test_a_claim_is_judged_as_it_was(claims, expected):
-    assert claims[expected["id"]] == expected
+    found = claims[expected["id"]]
+    # A criterion that took another's place since is not the one of before.
+    kept = [key for key in expected if key != "criterion" or not found["history"]]
+    assert [found[key] for key in kept] == [expected[key] for key in kept]

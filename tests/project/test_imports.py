@@ -27,7 +27,7 @@ def name_of(path):
 
 def light(name):
     """Only what draws, runs on a cluster or belongs to one figure may import what is heavy."""
-    heavy = r"isaclib\.experiments\.(p\d|limits|convert|engine\.(cluster|plotting))\b.*"
+    heavy = r"isaclib\.experiments\.(p\d|limits|convert|engine\.(cluster|plotting|points))\b.*"
     return name.startswith(tuple(f"isaclib.{part}" for part in LIGHT)) and not re.match(heavy, name)
 
 

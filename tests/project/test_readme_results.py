@@ -52,14 +52,15 @@ def test_limit_rows(row):
 
 @pytest.mark.parametrize("paper", ["P1", "P2", "P3", "P4"])
 def test_the_scoreboard_counts_the_verdicts(paper):
-    verdicts = [
-        verdict.status for claim, verdict in evaluate(RESULTS) if claim.paper == paper.lower()
-    ]
-    counts = [verdicts.count(kind) for kind in ("reproduced", "partly", "not reproduced")]
+    verdicts = [verdict for claim, verdict in evaluate(RESULTS) if claim.paper == paper.lower()]
+    statuses = [verdict.status for verdict in verdicts]
+    counts = [statuses.count(kind) for kind in ("reproduced", "partly", "not reproduced")]
     assert sum(counts) == len(verdicts)
+    reduced = any(verdict.scale == "reduced" for verdict in verdicts)
     for text, end in ((INDEX, " {cite"), (README, ":")):
         (line,) = (line for line in text.splitlines() if line.startswith(f"| {paper}{end}"))
         assert [int(cell) for cell in re.findall(r"\| (\d+) (?=\|)", line)] == counts
+        assert ("reduced" in line) == reduced
 
 
 def test_the_first_finding_says_what_the_limits_say():

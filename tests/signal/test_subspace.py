@@ -13,7 +13,6 @@ from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.spacings import draw_spacings, spacing_positions
 from isaclib.signal.subspace import (
     TOLERANCE,
-    product_by_group,
     prolate_functions,
     spanning_basis,
     steering_spans,
@@ -112,14 +111,16 @@ def steering(positions, low, high):
 def check_spans(positions, ends, tolerance=TOLERANCE):
     """All that is asked of spans; how many more dimensions they have than the best of each."""
     low, high = torch.tensor(ends, dtype=torch.float64).T
-    spans = steering_spans(positions, low, high, tolerance=tolerance)
-    unit = torch.eye(len(positions), dtype=torch.complex128)
+    bases, ranks = steering_spans(positions, low, high, tolerance=tolerance)
     more = []
-    for number, rank in enumerate(spans.ranks):
-        basis = spans.phases[number].unsqueeze(-1) * spans.rotations[number]
+    for number, rank in enumerate(ranks):
+        assert not bases[number, :, rank:].any()
+        basis = bases[number, :, :rank]
+        unit = torch.eye(rank, dtype=torch.complex128)
         torch.testing.assert_close(basis.mH @ basis, unit, atol=1e-13, rtol=0)
         found = steering(positions, *ends[number])
-        outside = (found @ basis[:, rank:].conj()).abs().square().sum(-1) / len(positions)
+        outside = found - found @ basis.conj() @ basis.mT
+        outside = outside.abs().square().sum(-1) / len(positions)
         assert float(outside.max()) <= tolerance
         more.append(rank - spanning_basis(found, tolerance=tolerance)[0].shape[1])
     return more
@@ -172,16 +173,11 @@ def test_the_spans_of_a_batch_are_those_of_its_intervals():
     positions = spacing_positions(draw_spacings(16, 0.04, generator=step_generator(0, "b", 0)))
     low = torch.tensor([-0.9, 0.1, 0.2], dtype=torch.float64)
     high = torch.tensor([0.4, 0.2, 0.3], dtype=torch.float64)
-    together = steering_spans(positions, low, high)
+    together, ranks = steering_spans(positions, low, high)
     for i in range(3):
-        alone = steering_spans(positions, low[i : i + 1], high[i : i + 1])
-        rank = alone.ranks[0]
-        assert together.ranks[i] == rank
-        bases = (
-            found.phases[k].unsqueeze(-1) * found.rotations[k][:, :rank]
-            for found, k in ((together, i), (alone, 0))
-        )
-        first, second = (basis @ basis.mH for basis in bases)
+        alone, own = steering_spans(positions, low[i : i + 1], high[i : i + 1])
+        assert [ranks[i]] == own
+        first, second = (basis @ basis.mH for basis in (together[i], alone[0]))
         torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
 
 
@@ -267,14 +263,3 @@ def test_prolate_functions_leave_no_more_than_the_tolerance(bandwidth, tolerance
 def test_arguments_are_checked(shape, tolerance, match):
     with pytest.raises(ValueError, match=match):
         spanning_basis(torch.ones(shape), tolerance=tolerance)
-
-
-@pytest.mark.parametrize("sizes", [[3, 0, 2], [5], [0, 5]])
-def test_each_group_has_its_own_matrix(sizes):
-    draw = torch.Generator().manual_seed(0)
-    values = torch.randn(5, 2, 4, generator=draw)
-    matrices = torch.randn(len(sizes), 4, 3, generator=draw)
-    found = product_by_group(values, matrices, sizes)
-    group = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-    torch.testing.assert_close(found, values @ matrices[group])
-    assert product_by_group(values[:0], matrices, [0] * len(sizes)).shape == (0, 2, 3)

@@ -8,10 +8,10 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from browsing import SITE, Visit
 from playwright.sync_api import sync_playwright
 from workbench import ROOT, environment, make_command
 
-SITE = ROOT / "_build" / "html"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Every name but the local host is unknown to the browser, besides what a page's requests meet.
 FLAGS = [
@@ -64,52 +64,11 @@ def browser():
         browser.close()
 
 
-class Visit:
-    """One page of the site as a reader without a network gets it."""
-
-    def __init__(self, page, address):
-        self.page, self.address = page, address
-        self.outside, self.failed, self.console = [], [], []
-        page.route("**/*", self._admit)
-        page.on("requestfailed", lambda request: self.failed.append(request.url))
-        page.on("response", self._check_status)
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.console.append(str(error)))
-
-    def _admit(self, route):
-        url = route.request.url
-        if url.startswith((self.address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.outside.append(url)
-            route.abort()
-
-    def _check_status(self, response):
-        if response.status >= 400:
-            self.failed.append(f"{response.status} {response.url}")
-
-    def _note(self, message):
-        if message.type in {"error", "warning"}:
-            self.console.append(message.text)
-
-    def open(self, name):
-        self.page.goto(f"{self.address}/{name}", wait_until="networkidle")
-        # MathJax typesets after loading; without it on the page there is nothing to wait for.
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
-        return self.page
-
-    def assert_quiet(self):
-        assert self.outside == [], "requests to other hosts"
-        assert self.failed == [], "failed requests"
-        assert self.console == [], "messages on the console"
-
-
 @pytest.fixture
-def visit(browser, address, request):
-    """A fresh page; parametrize it with ``(width, colour scheme)`` for another than the default."""
-    width, scheme = getattr(request, "param", (1280, "light"))
+def visit(browser, address):
+    """A fresh page."""
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
     )
     yield Visit(context.new_page(), address)
     context.close()

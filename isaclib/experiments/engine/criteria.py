@@ -60,8 +60,10 @@ def _spread(name: str, value: float, values: Sequence[float], words: str) -> Num
     return Number(name, value, min(values), max(values), words.format(len(values)))
 
 
-def status_of(*passed: bool) -> Status:
-    """Verdict on a claim with several parts."""
+def status_of(*passed: bool | None) -> Status:
+    """Verdict on a claim with several parts; None is one on which the results cannot tell."""
+    if all(part is None for part in passed):
+        return "not tested"
     if all(passed):
         return "reproduced"
     return "partly" if any(passed) else "not reproduced"

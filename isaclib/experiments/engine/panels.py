@@ -235,7 +235,7 @@ class Notes:
         from isaclib.experiments.engine.plotting import COLORS
 
         curve = rows.where(**self.where)
-        look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7.5}
+        look: dict[str, Any] = {"textcoords": "offset points", "fontsize": 10}
         for value, name in self.names.items():
             if value in curve[self.key].values:
                 index = curve[self.key].values.index(value)
@@ -292,48 +292,36 @@ class Panel:
 
 @dataclass(frozen=True)
 class Drawing(Generic[C]):
-    """Panels with one legend above them, and where their points come from below.
+    """Panels below each other, one legend above them, and where their points come from below.
 
     Attributes:
-        panels: Makes the panels for a configuration, row by row.
-        columns: Panels in a row.
-        width: Width of each [inch].
+        panels: Makes the panels for a configuration.
         height: Height of each [inch].
-        legend_columns: Columns of the legend; 0 for none.
+        legend: Whether there is a legend.
         sharex: Whether panels share the horizontal axis.
     """
 
     panels: Callable[[C], Sequence[Panel]]
-    columns: int = 2
-    width: float = 4.4
-    height: float = 3.6
-    legend_columns: int = 2
+    height: float = 3.0
+    legend: bool = True
     sharex: bool = False
 
     def draw(self, config: C, result: Result) -> Figure:
         """Draw a result."""
-        from matplotlib import pyplot as plt
-
-        from isaclib.experiments.engine.plotting import name_source, style
+        from isaclib.experiments.engine.plotting import name_source, new_figure, style
 
         panels = self.panels(config)
-        lines = -(-len(panels) // self.columns)
-        size = (self.width * self.columns, self.height * lines)
         entries: dict[str, Any] = {}
         with style():
-            figure, grid = plt.subplots(
-                lines, self.columns, figsize=size, squeeze=False, sharex=self.sharex
-            )
-            for axes, panel in zip(grid.flat, panels, strict=True):
+            figure, rows = new_figure(len(panels), height=self.height, sharex=self.sharex)
+            for axes, panel in zip(rows, panels, strict=True):
                 panel.draw(axes, result.rows)
                 for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                     entries.setdefault(label, handle)
-            if self.legend_columns:
-                figure.legend(
-                    list(entries.values()),
-                    list(entries),
-                    loc="outside upper center",
-                    ncols=self.legend_columns,
-                )
+            if self.legend:
+                columns = 1 if any(len(label) > 29 for label in entries) else 2
+                figure.set_figheight(figure.get_figheight() + 0.2 * len(entries) / columns)
+                handles, labels = list(entries.values()), list(entries)
+                figure.legend(handles, labels, loc="outside upper center", ncols=columns)
             name_source(figure, result)
         return figure

@@ -183,7 +183,7 @@ def spec(
         presets,
         lambda c, seed: chain(limits(c, seed, arrays(c, seed)), joint(c, seed)),
         {name: unit if "rmse" in name else "1" for name in names},
-        Drawing(lambda c: panels(systems, place, error), height=4.6),
+        Drawing(lambda c: panels(systems, place, error)),
         lambda c, seed: fronts(c, seed, arrays(c, seed)),
         builds_on,
     )

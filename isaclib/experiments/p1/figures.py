@@ -358,7 +358,7 @@ FIG3 = FigureSpec(
     TRADEOFF_PRESETS,
     pattern_rows,
     UNITS,
-    Drawing(pattern_panels, legend_columns=0),
+    Drawing(pattern_panels, legend=False),
     builds_on=(FIG2.id,),
 )
 FIG4 = FigureSpec(
@@ -367,7 +367,7 @@ FIG4 = FigureSpec(
     TRADEOFF_PRESETS,
     uncertainty_rows,
     UNITS,
-    Drawing(uncertainty_panels, legend_columns=0),
+    Drawing(uncertainty_panels, legend=False),
     builds_on=(FIG2.id,),
 )
 FIG5 = FigureSpec(

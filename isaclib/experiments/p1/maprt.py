@@ -192,22 +192,20 @@ def draw_maprt(result: Result) -> "Figure":
     brute, detection = (result.where(check=name) for name in ("brute force", "detection"))
     blue, orange, gray = (plotting.COLORS[name] for name in ("blue", "orange", "gray"))
     with plotting.style():
-        figure, (left, right) = plotting.new_figure(2)
+        figure, (upper, lower) = plotting.new_figure(2)
         closed = brute["closed_form"].values
-        left.plot([0, max(closed)], [0, max(closed)], "--", color=gray)
-        left.plot(closed, brute["brute_force"].values, "o", color=blue, alpha=0.5)
-        left.set(
-            xlabel="log-ratio, closed form", ylabel="log-ratio, largest value that scipy found"
-        )
+        upper.plot([0, max(closed)], [0, max(closed)], "--", color=gray)
+        upper.plot(closed, brute["brute_force"].values, "o", color=blue, alpha=0.5)
+        upper.set(xlabel="log-ratio, closed form", ylabel="log-ratio, found by scipy")
         for test, color, marker, label in (
             ("p_d_unknown", blue, "o", "Eq. (18), signal maximized over"),
             ("p_d_known", orange, "s", "Eq. (16), signal known"),
         ):
             plotting.plot_points(
-                right, detection, "rho", test, color=color, marker=marker, label=label
+                lower, detection, "rho", test, color=color, marker=marker, label=label
             )
-        right.set(xlabel=r"trade-off parameter $\rho$", ylabel=panels.LABELS["p_d"])
-        right.legend(loc="lower right")
+        lower.set(xlabel=r"trade-off parameter $\rho$", ylabel=panels.LABELS["p_d"])
+        lower.legend(loc="lower right")
         plotting.name_source(figure, result)
     return figure
 

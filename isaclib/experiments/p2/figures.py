@@ -234,7 +234,7 @@ def readings_panels(c: ReadingsConfig) -> list[Panel]:
     ticks = [f"{names[model]}\n{sectors[sector]}" for model, sector in pairs]
 
     def finish(axes: "Axes", rows: Table) -> None:
-        axes.set_xticks(range(len(ticks)), ticks, fontsize=8)
+        axes.set_xticks(range(len(ticks)), ticks)
 
     known, unknown = ({"system": "baseline", "spacings": spacings} for spacings in KNOWN)
     matrix, arrays = {"system": "model-driven"}, f"({c.baseline_draws} arrays)"
@@ -258,7 +258,7 @@ FIG3 = FigureSpec(
     IDEAL_PRESETS,
     ideal_rows,
     UNITS,
-    Drawing(ideal_panels, height=4.0),
+    Drawing(ideal_panels),
     ideal_trainings,
 )
 FIG4 = FigureSpec(
@@ -267,7 +267,7 @@ FIG4 = FigureSpec(
     IMPAIRED_PRESETS,
     impaired_rows,
     UNITS,
-    Drawing(partial(impaired_panels, sector="seen"), height=4.2),
+    Drawing(partial(impaired_panels, sector="seen")),
     impaired_trainings,
 )
 FIG5 = FigureSpec(
@@ -276,7 +276,7 @@ FIG5 = FigureSpec(
     IMPAIRED_PRESETS,
     unseen_rows,
     UNITS,
-    Drawing(partial(impaired_panels, sector="unseen"), height=4.2),
+    Drawing(partial(impaired_panels, sector="unseen")),
     builds_on=(FIG4.id,),
 )
 READINGS = FigureSpec(

@@ -365,7 +365,7 @@ FIG4 = FigureSpec(
     RATIO_PRESETS,
     ratio_rows,
     UNITS,
-    Drawing(ratio_panels, height=4.0),
+    Drawing(ratio_panels),
     builds_on=(FIG3.id,),
 )
 FIG5 = FigureSpec(
@@ -374,7 +374,7 @@ FIG5 = FigureSpec(
     TRADEOFF_PRESETS,
     tradeoff_rows,
     UNITS,
-    Drawing(tradeoff_panels, height=4.2),
+    Drawing(tradeoff_panels),
     builds_on=(FIG3.id,),
 )
 LEARNING = FigureSpec(
@@ -383,7 +383,7 @@ LEARNING = FigureSpec(
     METHODS_PRESETS,
     learning_rows,
     UNITS,
-    Drawing(learning_panels, height=4.4),
+    Drawing(learning_panels),
     learning_trainings,
 )
 CONSTELLATION = FigureSpec(
@@ -392,6 +392,6 @@ CONSTELLATION = FigureSpec(
     CONSTELLATION_PRESETS,
     constellation_rows,
     UNITS,
-    Drawing(constellation_panels, columns=1, width=5.5, legend_columns=1),
+    Drawing(constellation_panels),
 )
 FIGURES = (FIG3, FIG4, FIG5, LEARNING, CONSTELLATION)

@@ -203,7 +203,7 @@ FIG4 = FigureSpec(
     WEIGHTS_PRESETS,
     weights_rows,
     UNITS,
-    Drawing(weights_panels, height=4.2),
+    Drawing(weights_panels),
     weights_trained,
 )
 FIG5 = FigureSpec(
@@ -212,7 +212,7 @@ FIG5 = FigureSpec(
     SWEEPS_PRESETS,
     sweeps_rows,
     UNITS,
-    Drawing(sweeps_panels, height=11.5 / 4),
+    Drawing(sweeps_panels, height=2.5),
     sweeps_trained,
     builds_on=(FIG4.id,),
 )
@@ -222,7 +222,7 @@ FIG6 = FigureSpec(
     SEMANTIC_PRESETS,
     semantic_rows,
     UNITS,
-    Drawing(semantic_panels, columns=3, width=3.7, height=4.2),
+    Drawing(semantic_panels),
 )
 CHOICES = FigureSpec(
     "p4-choices",
@@ -230,7 +230,7 @@ CHOICES = FigureSpec(
     CHOICES_PRESETS,
     choices_rows,
     UNITS,
-    Drawing(choices_panels, columns=3, width=3.4, height=5.4),
+    Drawing(choices_panels, height=3.8),
     builds_on=(FIG4.id, FIG5.id, FIG6.id),
 )
 FIGURES = (FIG4, FIG5, FIG6, CHOICES)

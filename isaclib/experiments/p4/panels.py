@@ -180,8 +180,7 @@ def choices_panels(c: ChoicesConfig) -> list[Panel]:
                 early = earlier(c, label)
                 axes.scatter(first, heights, s=14, facecolor="white", label=early, **edge)
                 axes.scatter(last, heights, s=28, facecolor=COLORS[color], label=label, **edge)
-            names = [choice.label for choice in c.choices()] if metric == "mse" else []
-            axes.set_yticks(range(len(places)), names)
+            axes.set_yticks(range(len(places)), [choice.label for choice in c.choices()])
             axes.set_ylim(len(places) - 0.5, -0.5)
             for group in (("three", "default"), ("two", "ranges")):
                 axes.axhline(places[group] - 0.5, color=COLORS["gray"], lw=0.8)

@@ -10,18 +10,16 @@ interpolated from coarse columns nearby; and these exactly.
 Products of real matrices are what a processor does best, and memory is what it waits for. So whole
 rows are computed where single cells would do, with one matrix for a group of samples; the
 signatures of ranges are real, so real and imaginary parts of echoes go through the same products;
-and the coarse grid, the largest table, is made group by group.
+and groups are so small that their tables stay in the cache.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 
 from isaclib.receivers.angle_delay.reference import AngleDelayGrid
-from isaclib.receivers.angle_delay.sectors import SectorGroups, cell_size
+from isaclib.receivers.angle_delay.sectors import SectorRows, cell_size
 from isaclib.signal.ofdm import DelayBasis
-from isaclib.signal.subspace import product_by_group
 
 COARSE, MIDDLE, CLOSE = 0.5, 0.7, 0.93
 """Shares of the largest power found so far below which a column is given up: coarse values, those
@@ -63,7 +61,7 @@ class DelayCells:
         missing = -length % self.size
         signatures = torch.cat([signatures, signatures[-1:].expand(missing, -1)])
         self.cells = signatures.to(device, dtype).unflatten(0, (-1, self.size))
-        self.coarse = self.cells[:, self.size // 2].contiguous()
+        self.coarse = _middle(self.cells, 1).contiguous()
         self.neighbours, weights = _interpolation(signatures, self.size)
         self.neighbours, self.weights = self.neighbours.to(device), weights.to(self.coarse)
 
@@ -88,9 +86,15 @@ def _interpolation(signatures: torch.Tensor, size: int) -> tuple[torch.Tensor, t
     some = min(NEIGHBOURS, count)
     first = (torch.arange(count) - some // 2).clamp(0, count - some)
     index = first.unsqueeze(-1) + torch.arange(some)
-    middles = cells[:, size // 2][index]
+    middles = _middle(cells, 1)[index]
     weights = torch.linalg.lstsq(middles.mT, cells.mT).solution
     return index, weights.mT
+
+
+def _middle(cells: torch.Tensor, dim: int) -> torch.Tensor:
+    """Vectors in the middle of cells along a dimension: the mean of two where they are even."""
+    size = cells.shape[dim]
+    return (cells.select(dim, (size - 1) // 2) + cells.select(dim, size // 2)) / 2
 
 
 class Workspace:
@@ -113,91 +117,61 @@ class Workspace:
         return part[:count].view(shape)
 
 
-class ChunkMaps(NamedTuple):
-    """Echoes of a chunk, and their maps on the coarse grid as far as the search needs them.
-
-    Attributes:
-        echoes: ``[chunk, rank, 2 * dimensions]``, real. Their real and imaginary parts in turn, in
-            the bases of the delays and of their groups' angles.
-        inside: ``[chunk, rows]``, real. One for the rows in the samples' sectors, else zero.
-        held: ``[chunk, row cells]``, real. One for cells that hold such rows, else zero.
-        middles: ``[chunk, column cells, 2 * dimensions]``, real. Echoes at the middle columns.
-        power: ``[chunk, column cells]``, real. Largest coarse power along each of these.
-    """
-
-    echoes: torch.Tensor
-    inside: torch.Tensor
-    held: torch.Tensor
-    middles: torch.Tensor
-    power: torch.Tensor
-
-
-def fill_power(
-    maps: ChunkMaps, coarse: torch.Tensor, delays: DelayCells, memory: Workspace
-) -> None:
-    """Compute the coarse grid of a group of samples.
-
-    Args:
-        maps: Their part of a chunk, of which the middles and powers are written.
-        coarse: ``[2 * row cells, 2 * dimensions]``, real. From
-            :class:`isaclib.receivers.angle_delay.sectors.SectorGroups`.
-        delays: Columns of the map.
-        memory: Memory for the grid.
-    """
-    echoes, _, held, middles, power = maps
-    count, columns = power.shape
-    torch.bmm(delays.coarse.expand(count, -1, -1), echoes, out=middles)
-    values = memory.part("coarse", len(coarse), count * columns)
-    # Rows first: PyTorch finds the largest of a few neighbours one by one.
-    torch.mm(coarse, middles.flatten(0, 1).mT, out=values)
-    values = _power(values, 0).unflatten(1, (count, columns)).mul_(held.mT.unsqueeze(-1))
-    torch.amax(values, dim=0, out=power)
-
-
 def find_peak(
-    maps: ChunkMaps, groups: SectorGroups, delays: DelayCells, group: torch.Tensor
+    echoes: torch.Tensor,
+    inside: torch.Tensor,
+    rows: SectorRows,
+    delays: DelayCells,
+    memory: Workspace,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Largest value of each sample's map inside its sector, and where it is.
 
     Args:
-        maps: Maps of a chunk.
-        groups: Its rows.
+        echoes: ``[group, rank, 2 * dimensions]``, real. Real and imaginary parts of echoes in turn,
+            in the bases of the delays and of the rows.
+        inside: ``[group, rows]``, real. One for the rows in the samples' sectors, else zero.
+        rows: Rows of the map.
         delays: Columns of the map.
-        group: ``[chunk]``, int64, not decreasing. Groups of the samples.
+        memory: For large tables.
 
     Returns:
-        ``[chunk]``, real: the value; ``[chunk]``, int64, each: its row and column on the grid.
+        ``[group]``, real: the value; ``[group]``, int64, each: its row, counted
+        from the first, and its column on the grid.
     """
-    columns, number = len(delays), len(groups.first)
+    count, columns = len(echoes), len(delays)
 
-    def powers(lines: torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
+    def powers(lines: torch.Tensor, sample: torch.Tensor | None = None) -> torch.Tensor:
         """Powers of all rows of some columns of samples, ``[some, columns, rows]``."""
-        sizes = torch.bincount(group.index_select(0, sample), minlength=number).tolist()
-        inside = maps.inside.index_select(0, sample).unsqueeze(1)
-        return _power(product_by_group(lines, groups.rows, sizes)).mul_(inside)
+        flat = lines.flatten(0, 1)
+        values = memory.part("values", 2, len(flat), inside.shape[-1])
+        torch.bmm(flat.expand(2, -1, -1), rows.parts, out=values)
+        power = _power(values).view(*lines.shape[:2], inside.shape[-1])
+        held = inside if sample is None else inside.index_select(0, sample)
+        return power.mul_(held.unsqueeze(1))
 
+    middles = memory.part("middles", count, columns, echoes.shape[-1])
+    torch.bmm(delays.coarse.expand(count, -1, -1), echoes, out=middles)
+    middles = middles.flatten(0, 1)
+    power = _coarse_power(middles, inside, rows, memory)
     # The cell with the largest coarse value.
-    every = torch.arange(len(group), device=group.device)
-    cell = maps.power.argmax(dim=-1)
-    lines = torch.bmm(delays.cells.index_select(0, cell), maps.echoes)
-    best, index = powers(lines, every).flatten(1).max(dim=-1)
+    cell = power.argmax(dim=-1)
+    lines = torch.bmm(delays.cells.index_select(0, cell), echoes)
+    best, index = powers(lines).flatten(1).max(dim=-1)
     # Others that may hold more: first the middles of their cells, then all columns.
-    coarse = maps.power.scatter(1, cell.unsqueeze(-1), 0.0)
-    line = (coarse > COARSE * best.unsqueeze(-1)).flatten().nonzero().squeeze(-1)
+    power.scatter_(1, cell.unsqueeze(-1), 0.0)
+    line = (power > COARSE * best.unsqueeze(-1)).flatten().nonzero().squeeze(-1)
     sample = torch.div(line, columns, rounding_mode="floor")
-    lines = maps.middles.flatten(0, 1).index_select(0, line).unsqueeze(1)
-    value = powers(lines, sample).amax(dim=(1, 2))
+    value = powers(middles.index_select(0, line).unsqueeze(1), sample).amax(dim=(1, 2))
     likely = (value > MIDDLE * best.index_select(0, sample)).nonzero().squeeze(-1)
-    sample = sample.index_select(0, likely)
-    other = line.index_select(0, likely) - columns * sample
+    sample, line = sample.index_select(0, likely), line.index_select(0, likely)
+    other = line - columns * sample
     near = delays.neighbours.index_select(0, other) + (columns * sample).unsqueeze(-1)
-    lines = maps.middles.flatten(0, 1).index_select(0, near.flatten()).unflatten(0, near.shape)
+    lines = middles.index_select(0, near.flatten()).unflatten(0, near.shape)
     lines = torch.bmm(delays.weights.index_select(0, other), lines)
     value = powers(lines, sample).amax(dim=(1, 2))
     likely = (value > CLOSE * best.index_select(0, sample)).nonzero().squeeze(-1)
     sample, other = sample.index_select(0, likely), other.index_select(0, likely)
-    echoes = maps.echoes.index_select(0, sample)
-    lines = torch.bmm(delays.cells.index_select(0, other), echoes)
+    lines = torch.bmm(delays.cells.index_select(0, other), echoes.index_select(0, sample))
     value, place = powers(lines, sample).flatten(1).max(dim=-1)
     better = value > best.index_select(0, sample)
     best.scatter_reduce_(0, sample, value, "amax")
@@ -205,13 +179,25 @@ def find_peak(
     sample = sample.index_select(0, better)
     cell.index_copy_(0, sample, other.index_select(0, better))
     index.index_copy_(0, sample, place.index_select(0, better))
-    rows = maps.inside.shape[-1]
-    inner = torch.div(index, rows, rounding_mode="floor")
-    row = groups.first.index_select(0, group) + index - rows * inner
+    inner = torch.div(index, inside.shape[-1], rounding_mode="floor")
+    row = index - inside.shape[-1] * inner
     return best.sqrt_(), row, (cell * delays.size + inner).clamp_(max=delays.last)
 
 
-def _power(values: torch.Tensor, dim: int = -1) -> torch.Tensor:
-    """Squared magnitudes of real and then imaginary parts along a dimension, in their memory."""
-    real, imag = values.chunk(2, dim=dim)
+def _coarse_power(
+    middles: torch.Tensor, inside: torch.Tensor, rows: SectorRows, memory: Workspace
+) -> torch.Tensor:
+    """Largest coarse power along each coarse column, ``[group, columns]``."""
+    matrix = _middle(rows.parts.unflatten(-1, (-1, rows.size)), -1).mT.flatten(0, 1)
+    values = memory.part("values", len(matrix), len(middles))
+    # Rows first: PyTorch finds the largest of a few neighbours one by one.
+    torch.mm(matrix, middles.mT, out=values)
+    held = inside.unflatten(-1, (-1, rows.size)).amax(dim=-1).mT.contiguous().unsqueeze(-1)
+    power = _power(values.view(2, -1, len(middles)))
+    return power.view(len(held), len(inside), -1).mul_(held).amax(dim=0)
+
+
+def _power(values: torch.Tensor) -> torch.Tensor:
+    """Squared magnitudes of real parts ``[0]`` and imaginary parts ``[1]``, in their memory."""
+    real, imag = values.unbind()
     return real.mul_(real).addcmul_(imag, imag)

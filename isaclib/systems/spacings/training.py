@@ -22,7 +22,7 @@ from isaclib.receivers.angle_delay.window import Differentiable
 from isaclib.signal.beamforming import SingularSteeringError
 from isaclib.signal.modulation import psk
 from isaclib.signal.ofdm import DelayBasis, reciprocal_filter
-from isaclib.signal.sectors import Windows, grid_windows
+from isaclib.signal.sectors import SectorBatch, Windows, grid_windows
 from isaclib.systems.spacings.model import SpacingArray, design_beams
 from isaclib.systems.spacings.schedule import Stage
 
@@ -43,8 +43,10 @@ class Scene:
 
 
 def _draw(scene: Scene, stage: Stage, generator: torch.Generator) -> tuple[Windows, Targets]:
-    """Sectors on the grid and targets of a batch."""
+    """Sectors on the grid and targets of a batch, which has no order: sectors ascend."""
     sectors = stage.sectors.draw(stage.batch, generator)
+    order = sectors.min.argsort()
+    sectors = SectorBatch(sectors.min[order], sectors.max[order])
     targets = scene.radar.draw(stage.batch, generator, present=True, sectors=sectors)
     if stage.p_present < 1:
         coins = torch.rand(stage.batch, generator=generator, device=generator.device)

@@ -49,7 +49,7 @@ def drawn():
 
     def draw(*layers, x="step", **look):
         panel = Panel(x, "p_md", layers, **look)
-        made.append(Drawing(lambda _: [panel], columns=1).draw(None, RESULT))
+        made.append(Drawing(lambda _: [panel]).draw(None, RESULT))
         return made[-1].axes[0]
 
     yield draw
@@ -142,9 +142,9 @@ def test_axes_have_names_and_scales(drawn):
 def test_one_legend_names_each_label_once_and_the_source_is_below():
     layers = [KNOWN, Line({"system": "SL"}, "learned", over="array")]
     panels = [Panel("step", "p_md", layers), Panel("step", "ser", layers[:1])] * 2
-    figure = Drawing(lambda _: panels, width=3.0, height=2.0).draw(None, RESULT)
+    figure = Drawing(lambda _: panels, height=2.0).draw(None, RESULT)
     assert len(figure.axes) == 4
-    assert figure.get_size_inches().tolist() == [6.0, 4.0]
+    assert figure.get_size_inches().tolist() == [5.2, 4 * 2.0 + 0.2]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["known", "learned"]
     assert figure.get_supxlabel() == "p1-fig2, preset: desk, 1,000 test samples a point"
@@ -153,7 +153,7 @@ def test_one_legend_names_each_label_once_and_the_source_is_below():
 
 def test_a_panel_may_have_a_legend_of_its_own():
     panel = Panel("step", "p_md", [KNOWN], legend="upper left")
-    figure = Drawing(lambda _: [panel], columns=1, legend_columns=0).draw(None, RESULT)
+    figure = Drawing(lambda _: [panel], legend=False).draw(None, RESULT)
     assert not figure.legends
     assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["known"]
     plt.close(figure)

@@ -9,7 +9,6 @@ import math
 from pathlib import Path
 
 import pytest
-from rows_as_series import as_series
 
 from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.engine.tasks import graph
@@ -26,24 +25,49 @@ def before(request):
     return BEFORE[request.param], load_result(request.param, ROOT / "results")
 
 
+PARAMETERS = {"phase_rad": "phase", "draw": "array"}
+
+
+def old_name(figure, at):
+    """What the series of a row was called."""
+    system, end = at.get("system"), "/model-based" if at.get("receivers") == "classical" else ""
+    if figure == "p1-maprt":
+        name = at["check"]
+    elif figure == "p1-fig3":
+        key = "rho" if system == "baseline" else "omega_r"
+        name = f"{key.removesuffix('_r')}={at[key]:g}"
+    elif figure == "p1-penalty" and system != "nominal":
+        name = f"{at['model']}/{at['std_wavelengths']:.4f}"
+    elif figure == "p1-sequential":
+        name = f"{at['schedule']}/{at['repetition']}{end}"
+    elif system == "autoencoder":
+        own = ("model", "array") if figure == "p1-fig5" else ("unit", "repetition")
+        name = f"autoencoder/{at[own[0]]}/{at[own[1]]}{end}"
+    elif figure == "p1-fig5":
+        name = f"baseline/{at['model']}/{system}/{at['array']}"
+    else:
+        name = system
+    return name
+
+
 def plain(values):
     return values and [None if math.isnan(v) else v for v in values]
 
 
 def test_every_number_is_where_it_belongs(before):
     old, result = before
-    found = {series.name: series.quantities for series in as_series(result).series}
+    found = {}
+    for index in range(len(result.rows)):
+        at = {name: column[index] for name, column in result.rows.coordinates.items()}
+        found.setdefault(old_name(result.figure, at), []).append(index)
     assert set(found) == set(old["series"])
     for name, quantities in old["series"].items():
-        # What was said in words, such as the only rho of a figure, is a coordinate now.
+        rows = result.rows.take(found[name])
         for metric, (values, low, high, count) in quantities.items():
             if (metric, name) == ("draw", "nominal"):
-                continue
-            own = found[name][metric]
+                continue  # it was no draw
+            own = rows[PARAMETERS.get(metric, metric)]
             columns = [plain(own.values), plain(own.low), plain(own.high), own.count]
-            if count is None:
-                # A column of others' intervals has none of its own.
-                columns[1:] = [None] * 3
             assert columns == [values, low, high, count], (name, metric)
 
 

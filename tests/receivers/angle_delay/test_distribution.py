@@ -1,6 +1,6 @@
 """The fast path is the same experiment: the joint distribution of all that it puts out.
 
-It draws noise in few directions, and in the others only after the search, for few delays. What it
+It draws noise in few directions, and of the others only what the gradient of a chunk needs. What it
 is compared with draws all of it: the same search on noise over all antennas, and the paper's
 formulas over all antennas, subcarriers and grid points. All three meet targets of their own, so
 that samples are independent and two-sample tests hold. A comparison of two experiments gives a
@@ -175,7 +175,12 @@ def test_the_joint_distribution_is_that_of_all_the_noise(reference, output):
 def test_noise_that_is_wrong_outside_the_span_would_be_noticed(factor, monkeypatch):
     """The test can fail, and only gradients tell: the search never sees that noise."""
     original = WhiteNoise.outside
-    monkeypatch.setattr(WhiteNoise, "outside", lambda *arguments: factor * original(*arguments))
+
+    def outside(*arguments):
+        total = original(*arguments)
+        return lambda weights: factor * total(weights)
+
+    monkeypatch.setattr(WhiteNoise, "outside", outside)
     samples, wrong = experiment.__wrapped__("fast", "maximum")
     right = experiment("all antennas", "maximum")[1]
     assert permutation_p(*comparable(wrong, right), between_covariances) < 3e-4

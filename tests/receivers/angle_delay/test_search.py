@@ -116,7 +116,8 @@ def test_estimates_and_gradients_are_those_of_the_whole_map(output, assumed, chu
         results.append((compute(positions), positions))
     (literal, first), (fast, second) = results
     same = (literal.statistic - fast.statistic).abs() < 1e-6 * literal.statistic
-    assert float(same.double().mean()) > 0.98
+    # A sample that is a chunk of its own has the coarsest cells that its sector allows.
+    assert float(same.double().mean()) > (0.96 if chunk == 1 else 0.98)
     if output == "position":
         torch.testing.assert_close(fast.angle[same], literal.angle[same], atol=1e-7, rtol=0)
         torch.testing.assert_close(fast.distance[same], literal.distance[same], atol=1e-5, rtol=0)
@@ -221,9 +222,8 @@ def test_the_search_misses_few_maxima_at_the_size_of_p3(present, allowed):
 @pytest.mark.parametrize("offset", [0.21, 0.3])
 def test_cells_keep_every_point_near_their_middle(points, offset):
     size = cell_size(points, offset)
-    assert size % 2 == 1
-    assert (size // 2) / points <= offset
-    assert (size // 2 + 1) / points > offset
+    assert (size - 1) / 2 / points <= offset
+    assert size / 2 / points > offset
 
 
 @pytest.mark.parametrize("num_distances", [69, 70, 71, 73])
@@ -234,6 +234,7 @@ def test_cells_hold_every_column_once(num_distances):
     expected = BASIS.signature(grid.distances)
     columns = cells.cells.flatten(0, 1)
     torch.testing.assert_close(columns[:num_distances], expected)
+    assert cells.size % 2 == 1
     torch.testing.assert_close(cells.coarse, cells.cells[:, cells.size // 2])
     assert len(columns) == len(cells) * cells.size < num_distances + cells.size
     # What fills the last cell is its last column again, which has a place on the grid.
@@ -251,43 +252,46 @@ def test_columns_are_interpolated_from_the_middles_of_cells_nearby(num_distances
     error = torch.linalg.vector_norm(cells.weights @ middles - cells.cells, dim=-1)
     error = error / torch.linalg.vector_norm(cells.cells, dim=-1)
     assert float(error.square().mean().sqrt()) < 0.02
-    assert float(error[:, cells.size // 2].max()) < 1e-9
+    ends = (cells.cells[:, (cells.size - 1) // 2], cells.cells[:, cells.size // 2])
+    torch.testing.assert_close(cells.coarse, sum(ends) / 2)
+    assert cells.size % 2 == 0 or float(error[:, cells.size // 2].max()) < 1e-9
 
 
 @pytest.mark.usefixtures("lossless")
 @pytest.mark.parametrize("assumed", [TRUE, ASSUMED], ids=["known", "unknown"])
 def test_groups_hold_every_row_of_their_sectors(assumed):
     """Their matrices take an echo's parts to the parts of the values of all rows."""
-    first, stop = torch.tensor([0, 40, 171]), torch.tensor([13, 61, 180])
-    groups = sector_groups(GRID.angles, assumed, first, stop, dtype=torch.float64)
-    rows = groups.steering.shape[1]
-    assert rows % groups.cells == 0
-    assert rows >= 21
+    bounds = [(0, 13), (40, 61), (171, 180)]
+    groups = sector_groups(GRID.angles, assumed, bounds, dtype=torch.float64)
     steering = steering_vector(GRID.angles, assumed)
     echoes = complex_normal((3, K), generator=generator("echo"), dtype=torch.cdouble)
-    for number, echo in enumerate(echoes):
-        index = (int(first[number]) + torch.arange(rows)).clamp(max=len(GRID.angles) - 1)
-        inside = index < stop[number]
-        expected = steering[index].conj() @ echo
-        parts = torch.view_as_real(groups.inside[number].mH @ echo).flatten()
-        found = torch.complex(*(parts @ groups.rows[number]).chunk(2))
-        torch.testing.assert_close(found[inside], expected[inside])
-        size = rows // groups.cells
-        coarse = torch.complex(*(groups.coarse[number] @ parts).chunk(2))
-        torch.testing.assert_close(coarse, found[size // 2 :: size])
-        unit = groups.bases[number].mH @ groups.bases[number]
-        torch.testing.assert_close(unit, torch.eye(K).to(unit))
-    windows = Windows(torch.tensor([2, 41]), torch.tensor([9, 60]))
-    own = torch.tensor([0, 1])
-    held = first[own].unsqueeze(-1) + torch.arange(rows)
-    expected = windows.contain(held).double()
-    torch.testing.assert_close(groups.contained(windows, own), expected)
-    vectors = groups.vectors(torch.tensor([[5, 7], [50, 60]]), own)
+    for number, (echo, (first, stop)) in enumerate(zip(echoes, bounds, strict=True)):
+        rows, rank = groups.rows(number), groups.ranks[number]
+        count = rows.parts.shape[-1]
+        assert count % rows.size == 0
+        assert stop - first <= count < stop - first + rows.size
+        expected = steering[first:stop].conj() @ echo
+        basis = groups.bases[number, :, :rank]
+        assert not groups.bases[number, :, rank:].any()
+        parts = torch.view_as_real(basis.mH @ echo).flatten()
+        found = torch.complex(*(parts @ rows.parts))[: stop - first]
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(basis.mH @ basis, torch.eye(rank).to(basis))
+    windows = Windows(
+        torch.tensor([2, 3, 41, 45, 172, 172]), torch.tensor([9, 8, 60, 61, 180, 175])
+    )
+    held = groups.first.unsqueeze(1) + torch.arange(groups.steering.shape[1])
+    expected = windows.contain(held.expand(-1, 2, -1).flatten(0, 1)).double().view(3, 2, -1)
+    torch.testing.assert_close(groups.contained(windows), expected)
+    vectors = groups.vectors(torch.tensor([[5, 7], [50, 60], [175, 9]]))
     torch.testing.assert_close(vectors[1, 0], groups.steering[1, 10])
-    some = groups.some(slice(1, 3))
-    assert some.rank == max(groups.ranks[1:]) <= groups.rank
-    torch.testing.assert_close(some.steering, groups.steering[1:, :, : some.rank])
-    torch.testing.assert_close(groups.some(slice(0, 1)).repeated(3).first, first[[0, 0, 0]])
+    torch.testing.assert_close(vectors[2, 1], groups.steering[2, 0])
+    some = groups.chunk(slice(1, 3))
+    rank = max(groups.ranks[1:])
+    torch.testing.assert_close(some.steering, groups.steering[1:, :, :rank])
+    torch.testing.assert_close(some.rows(1).parts, groups.rows(2).parts)
+    one = groups.chunk(slice(0, 1)).chunk(slice(4, 7))
+    torch.testing.assert_close(one.first, groups.first[[0, 0, 0]])
 
 
 @pytest.mark.usefixtures("lossless")
@@ -309,23 +313,23 @@ def test_groups_of_any_size_say_the_same(output, group, monkeypatch):
     torch.testing.assert_close(first.angle[same], second.angle[same])
 
 
-def test_estimates_at_one_point_of_the_grid_do_not_move(monkeypatch):
-    """Samples that have no derivatives are left out, and nothing else changes."""
+def test_columns_without_weight_are_left_out_of_the_gradient(monkeypatch):
+    """Where all targets are strong; and nothing else changes."""
     trial, kept, results = Trial(200), [], []
-    trial.targets = replace(trial.targets, gain=20 * trial.targets.gain)
-    original = angle_delay_window.Average.moving
+    trial.targets = replace(trial.targets, gain=20 * (1 + trial.targets.gain.abs()) + 0j)
+    original = angle_delay_window._relevant
     monkeypatch.setattr(
-        angle_delay_window.Average, "moving", lambda self: kept.append(original(self)) or kept[-1]
+        angle_delay_window, "_relevant", lambda weights: kept.append(original(weights)) or kept[-1]
     )
-    for negligible in (angle_delay_window.NEGLIGIBLE, -1.0):
+    for negligible in (1e-6, -1.0):
         monkeypatch.setattr(angle_delay_window, "NEGLIGIBLE", negligible)
         positions = TRUE.clone().requires_grad_()
         found = trial.fast(positions, chunk=200)
         loss_of(found, trial.targets, "position", torch.ones(200)).backward()
         results.append(positions.grad)
-    assert 10 < len(kept[0]) < 190
-    assert len(kept[1]) == 200
-    torch.testing.assert_close(results[0], results[1], rtol=1e-6, atol=1e-9)
+    half = trial.grid.half_distances
+    assert kept == [slice(half - 1, half + 2), slice(0, 2 * half + 1)]
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-9)
 
 
 @pytest.mark.parametrize("edge", [0, 179])
@@ -354,7 +358,8 @@ def test_the_order_of_the_samples_does_not_matter():
     echo = trial.echo(TRUE)
     search = MapSearch(GRID, BASIS, dtype=torch.float64)
     straight = search.estimate(echo, TRUE, trial.windows)
-    noise = echo.noise.inside(slice(0, 100), None).mT
+    noise = echo.noise.inside(slice(0, 100), None).unflatten(-1, (-1, 2))
+    noise = torch.view_as_complex(noise).mT
     mixed = replace(
         echo,
         amplitude=echo.amplitude[order],
