@@ -74,12 +74,10 @@ def test_nbval_fails_a_twin_with_one_changed_number(tmp_path):
 
 def build_book(folder, code="print(1)", text="Text."):
     """Run the project's own ``make book`` on a book of one page."""
-    copy_recipes(folder)
+    copy_recipes(folder, "_static", "tools/extensions")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: index\n", encoding="utf-8")
     (folder / "references.bib").write_text("", encoding="utf-8")
     (folder / "references.md").write_text("# References\n", encoding="utf-8")
-    (folder / "_static").mkdir()
-    (folder / "_static" / "book.css").write_text("", encoding="utf-8")
     page = PAGE.format(code=code, text=text)
     (folder / "index.md").write_text(page, encoding="utf-8")
     return subprocess.run(
