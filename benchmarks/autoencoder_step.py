@@ -27,7 +27,7 @@ from isaclib.experiments.p1.config import Scenario
 from isaclib.learning import losses
 from isaclib.learning.networks import as_real
 from isaclib.signal.noise import NOISE_POWER, complex_normal, gain_variance, step_generator
-from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage
+from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, StageName
 from isaclib.systems.autoencoder.training import (
     TrainingPlan,
     stage_loss,
@@ -42,7 +42,7 @@ def literal_loss(
     model: Autoencoder,
     radar: RadarChannel,
     communication: CommunicationChannel,
-    stage: Stage,
+    stage: StageName,
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Loss of one mini-batch, written from the paper's equations without a thought for speed.
@@ -94,7 +94,7 @@ def literal_loss(
 
 
 def time_loop(
-    loss: Callable[[int], torch.Tensor], model: Autoencoder, stage: Stage, steps: int
+    loss: Callable[[int], torch.Tensor], model: Autoencoder, stage: StageName, steps: int
 ) -> float:
     """Mean time of a step of a bare training loop.
 
@@ -137,10 +137,10 @@ def main() -> None:
     for stage in SEQUENTIAL:
         model = scenario.autoencoder(0)
 
-        def literal(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
+        def literal(index: int, m: Autoencoder = model, s: StageName = stage) -> torch.Tensor:
             return literal_loss(m, radar, communication, s, step_generator(0, f"train/{s}", index))
 
-        def fast(index: int, m: Autoencoder = model, s: Stage = stage) -> torch.Tensor:
+        def fast(index: int, m: Autoencoder = model, s: StageName = stage) -> torch.Tensor:
             generator = step_generator(0, f"train/{s}", index)
             return stage_loss(m, radar, communication, (s, plan), generator)
 

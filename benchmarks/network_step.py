@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 
 from isaclib.experiments.p2.config import Scenario
+from isaclib.learning.networks import seeded
 from isaclib.signal.noise import step_generator
-from isaclib.systems.sector_networks.model import seeded_sector_autoencoder
+from isaclib.systems.sector_networks.model import SectorAutoencoder
 from isaclib.systems.sector_networks.training import (
-    STEPS,
+    STAGES,
     SectorAutoencoderTraining,
     SectorPlan,
 )
@@ -41,10 +42,10 @@ def step_seconds(width: int, batch: int) -> float:
     """
     scenario = Scenario()
     radar, communication = scenario.channels(scenario.nominal_positions())
-    model = seeded_sector_autoencoder(scenario.num_antennas, scenario.order, width, seed=0)
+    model = seeded(SectorAutoencoder, scenario.num_antennas, scenario.order, width, seed=0)
     plan = SectorPlan(steps=1, batch=batch, radar_weight=0.4)
     found = []
-    for step in STEPS:
+    for step in STAGES:
         module = SectorAutoencoderTraining(model, radar, communication, plan, step=step, seed=0)
         optimizer = module.configure_optimizers()
         times = []

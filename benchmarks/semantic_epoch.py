@@ -30,10 +30,10 @@ from torch import nn
 from isaclib.channels.codes import CodeChannel, EchoChannel
 from isaclib.data.images import ImageSet, load_cifar10
 from isaclib.learning.losses import multi_task_loss
-from isaclib.learning.networks import count_parameters
+from isaclib.learning.networks import count_parameters, seeded
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import Link, measure_semantic
-from isaclib.systems.semantic.model import Layers, Semantic, seeded_semantic
+from isaclib.systems.semantic.model import Layers, Semantic
 from isaclib.systems.semantic.training import (
     SemanticPlan,
     TaskWeights,
@@ -51,7 +51,7 @@ SCALE = 16.0
 
 def trial_model() -> Semantic:
     """The same decoders behind an encoder written without a thought for speed."""
-    model = seeded_semantic(SIZE, seed=SEED, layers=Layers((32, 32, 64)))
+    model = seeded(Semantic, SIZE, seed=SEED, layers=Layers((32, 32, 64)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model.features = nn.Sequential(
@@ -100,7 +100,7 @@ def one_version(name: str, epochs: int, fraction: float) -> dict[str, float]:
     data = load_cifar10()
     images = data.train.first(round(fraction * len(data.train)))
     plan = SemanticPlan(epochs, 250, weights=WEIGHTS, reconstruction_scale=SCALE)
-    model = trial_model() if name == "trial" else seeded_semantic(SIZE, seed=SEED)
+    model = trial_model() if name == "trial" else seeded(Semantic, SIZE, seed=SEED)
     wall, processor = time.perf_counter(), time.process_time()
     if name == "trial":
         train_trial(model, images, plan)

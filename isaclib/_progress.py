@@ -5,7 +5,7 @@ listens, such as a sweep with a progress bar, so it costs nothing and needs no a
 down. Code that works in stages gives each stage its share::
 
     for index, stage in enumerate(stages):
-        with share(index / len(stages), (index + 1) / len(stages)):
+        with span(index / len(stages), (index + 1) / len(stages)):
             train(stage)
 """
 
@@ -38,7 +38,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def share(low: float, high: float) -> Iterator[None]:
+def span(low: float, high: float) -> Iterator[None]:
     """Let what is reported in the block, from 0 to 1, count as ``low`` to ``high`` outside it."""
     outer = _listener.get()
 

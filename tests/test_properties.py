@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isaclib.channels.narrowband import channel_state, target_echo
-from isaclib.learning.networks import as_real
+from isaclib.learning.networks import as_real, seeded
 from isaclib.receivers.ratio_test import (
     log_map_ratio,
     log_posterior_ratio,
@@ -26,14 +26,14 @@ from isaclib.signal.arrays import (
 from isaclib.signal.beamforming import combine_beams
 from isaclib.signal.modulation import maximum_likelihood, qam
 from isaclib.signal.noise import complex_normal, step_generator
-from isaclib.systems.autoencoder.model import seeded_autoencoder
+from isaclib.systems.autoencoder.model import Autoencoder
 
 K, BATCH = 5, 4
 POSITIONS = element_positions(K)
 SECTOR = Sector(-20, 20)
 MODEL = {"positions": POSITIONS, "variance": 2.0}
 GRID = steering_vector(SECTOR.grid(7), POSITIONS)
-NETWORKS = seeded_autoencoder(K, 4, SECTOR, Sector(30, 50), seed=0)
+NETWORKS = seeded(Autoencoder, K, 4, SECTOR, Sector(30, 50), seed=0)
 
 REAL, COMPLEX = "real", "complex"
 

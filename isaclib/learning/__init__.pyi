@@ -9,6 +9,7 @@ from .networks import as_real as as_real
 from .networks import count_parameters as count_parameters
 from .networks import feed_forward as feed_forward
 from .networks import load_parameters as load_parameters
+from .networks import seeded as seeded
 from .networks import unit_beam as unit_beam
 from .networks import unit_power as unit_power
 from .step_training import StepTraining as StepTraining

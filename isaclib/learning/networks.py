@@ -1,26 +1,23 @@
 """Building blocks that the papers' neural networks share."""
 
-import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from isaclib._validation import check_nonnegative_int
 
+M = TypeVar("M", bound=nn.Module)
 
-@contextlib.contextmanager
-def initialized(seed: int) -> Iterator[None]:
-    """Draw the initial parameters of networks that are made inside from a seed.
 
-    PyTorch's global generator is left as it was. A seed that is no integer of at least 0 is a
-    ``ValueError``.
-    """
+def seeded(make: Callable[..., M], *sizes: Any, seed: int, **options: Any) -> M:
+    """Network with initial parameters from a seed; PyTorch's own generator stays as it was."""
     check_nonnegative_int("seed", seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        yield
+        return make(*sizes, **options)
 
 
 def feed_forward(inputs: int, hidden: tuple[int, ...], outputs: int) -> nn.Sequential:

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from isaclib._progress import share
+from isaclib._progress import span
 from isaclib._validation import check_nonnegative_int, check_positive
 from isaclib.learning.training import LOG_EVERY, Schedule, train
 from isaclib.signal.noise import step_generator
@@ -100,7 +100,7 @@ def train_stages(
         after: Called with each stage's name at its end, also of one that was finished before.
     """
     for index, (name, module) in enumerate(stages.items()):
-        with share(index / len(stages), (index + 1) / len(stages)):
+        with span(index / len(stages), (index + 1) / len(stages)):
             train(module, schedule, directory / name, device=device)
         if after is not None:
             after(name)

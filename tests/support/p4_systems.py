@@ -6,8 +6,9 @@ from isaclib.data.images import synthetic_images
 from isaclib.experiments.engine.cache import Cache, execute
 from isaclib.experiments.p4.config import Images, System
 from isaclib.experiments.p4.tasks import Measure, RoundSystem, Trained, TrainSystem
+from isaclib.learning.networks import seeded
 from isaclib.systems.semantic.link import measure_semantic
-from isaclib.systems.semantic.model import Layers, seeded_semantic
+from isaclib.systems.semantic.model import Layers, Semantic
 from isaclib.systems.semantic.training import SemanticPlan, TaskWeights, train_semantic
 
 IMAGES = Images("synthetic", 60, 40, 20)
@@ -47,8 +48,13 @@ def measured(system, folder, seed=SEED):
 
 
 def untrained(system=SYSTEM):
-    return seeded_semantic(
-        system.size, system.ranges, seed=REPETITION, known=system.known, layers=system.layers
+    return seeded(
+        Semantic,
+        system.size,
+        system.ranges,
+        seed=REPETITION,
+        known=system.known,
+        layers=system.layers,
     )
 
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from isaclib._progress import report, share
+from isaclib._progress import report, span
 from isaclib.experiments.engine.cache import Cache
 from isaclib.experiments.engine.tasks import Outcome, Point, Recorded, Task, key_of
 from isaclib.metrics import Estimate
@@ -91,7 +91,7 @@ class InTwoStages(Task):
 
     def run(self, work):
         for stage in range(2):
-            with share(stage / 2, (stage + 1) / 2):
+            with span(stage / 2, (stage + 1) / 2):
                 for step in range(2):
                     report((step + 1) / 2)
         return Outcome()

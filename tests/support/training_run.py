@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.learning.networks import seeded
 from isaclib.learning.training import Schedule
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import step_generator
 from isaclib.systems.autoencoder import training as autoencoder_training
-from isaclib.systems.autoencoder.model import seeded_autoencoder
+from isaclib.systems.autoencoder.model import Autoencoder
 from isaclib.systems.autoencoder.training import TrainingPlan, stage_loss
 
 K, BLOCK, SEED = 6, 7, 3
@@ -27,7 +28,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "autoencoder.json"
 
 
 def a_model():
-    return seeded_autoencoder(K, 4, TARGET, RECEIVER, seed=SEED)
+    return seeded(Autoencoder, K, 4, TARGET, RECEIVER, seed=SEED)
 
 
 def train_here(directory):

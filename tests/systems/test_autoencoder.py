@@ -8,16 +8,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
-from isaclib.learning.networks import as_real
+from isaclib.learning.networks import as_real, seeded
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import complex_normal, step_generator
-from isaclib.systems.autoencoder.model import (
-    SEQUENTIAL,
-    SIGMA_FLOOR,
-    TRAINED,
-    Autoencoder,
-    seeded_autoencoder,
-)
+from isaclib.systems.autoencoder.model import SEQUENTIAL, SIGMA_FLOOR, TRAINED, Autoencoder
 from isaclib.systems.autoencoder.training import (
     AutoencoderTraining,
     TrainingPlan,
@@ -34,7 +28,7 @@ STAGES = pytest.mark.parametrize("stage", TRAINED)
 
 
 def a_model(seed=0, antennas=K, order=ORDER):
-    return seeded_autoencoder(antennas, order, TARGET, RECEIVER, seed=seed)
+    return seeded(Autoencoder, antennas, order, TARGET, RECEIVER, seed=seed)
 
 
 def loss_of(model, objective, step=0, channels=(RADAR, COMMUNICATION)):

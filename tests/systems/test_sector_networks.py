@@ -11,19 +11,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
-from isaclib.learning.networks import as_real, count_parameters, load_parameters
+from isaclib.learning.networks import as_real, count_parameters, load_parameters, seeded
 from isaclib.learning.training import Schedule
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.systems.sector_networks import training as sector_autoencoder_training
 from isaclib.systems.sector_networks.model import (
     SENSING,
-    STEPS,
+    STAGES,
     TRAINED,
     SectorAutoencoder,
     SectorTransceiver,
     sector_bounds,
-    seeded_sector_autoencoder,
 )
 from isaclib.systems.sector_networks.training import (
     SectorAutoencoderTraining,
@@ -44,7 +43,7 @@ CHANNELS = (RADAR, COMMUNICATION)
 
 
 def a_model(seed=0, antennas=K, order=ORDER, width=WIDTH):
-    return seeded_sector_autoencoder(antennas, order, width, seed=seed)
+    return seeded(SectorAutoencoder, antennas, order, width, seed=seed)
 
 
 def loss_of(model, step, plan, index=0, channels=CHANNELS):
@@ -222,7 +221,7 @@ def test_the_unit_of_the_angle_scales_the_angle_loss_alone(weight):
 @settings(max_examples=40)
 @given(
     st.integers(2, 9),
-    st.sampled_from(STEPS),
+    st.sampled_from(STAGES),
     st.sampled_from(["all", "present"]),
     st.integers(0, 20),
     st.sampled_from([0.0, 1e-6, 0.5, 1.0]),
@@ -249,7 +248,7 @@ class DoubleNetworks(SectorAutoencoder):
 
 
 @pytest.mark.parametrize("indicator", ["all", "present"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STAGES)
 def test_gradients_through_the_channels_equal_finite_differences(step, indicator):
     channels = (DoubleRadar(POSITIONS, TARGET, 0.0), DoubleCommunication(POSITIONS, RECEIVER, 5.0))
     torch.manual_seed(1)
@@ -312,25 +311,25 @@ def train(folder, monkeypatch, kill_after=None):
     monkeypatch.setattr(sector_autoencoder_training, "Schedule", short)
     model, plan, states = a_model(), SectorPlan(0.3, steps=20, batch=40), {}
 
-    def after_step(step):
+    def after_stage(step):
         states[step] = copied(model)
         if step == kill_after:
             raise InterruptedError
 
-    train_sector_autoencoder(model, *CHANNELS, plan, folder, seed=1, after_step=after_step)
+    train_sector_autoencoder(model, *CHANNELS, plan, folder, seed=1, after_stage=after_stage)
     assert all(parameter.requires_grad for parameter in model.parameters())
     return {**states, "end": copied(model)}
 
 
 def test_after_each_step_the_networks_are_as_it_left_them(tmp_path, monkeypatch):
     states = train(tmp_path, monkeypatch)
-    assert list(states) == [*STEPS, "end"]
+    assert list(states) == [*STAGES, "end"]
     assert differing(a_model().state_dict(), states["detection"]) == set(TRAINED["detection"])
     assert differing(states["detection"], states["angle"]) == set(TRAINED["angle"])
     assert differing(states["angle"], states["end"]) == set()
 
 
-@pytest.mark.parametrize("kill_after", [None, *STEPS])
+@pytest.mark.parametrize("kill_after", [None, *STAGES])
 def test_a_resumed_training_passes_through_the_same_weights(tmp_path, monkeypatch, kill_after):
     whole = train(tmp_path / "whole", monkeypatch)
     with pytest.raises(InterruptedError) if kill_after else contextlib.nullcontext():
@@ -344,9 +343,9 @@ def test_training_lowers_the_loss(tmp_path):
     model = a_model(width=24)
     plan = SectorPlan(0.3, steps=150, batch=200, learning_rate=5e-3)
     test = replace(plan, batch=5000)
-    before = {step: float(loss_of(model, step, test).detach()) for step in STEPS}
+    before = {step: float(loss_of(model, step, test).detach()) for step in STAGES}
     train_sector_autoencoder(model, *CHANNELS, plan, tmp_path, seed=0)
-    for step in STEPS:
+    for step in STAGES:
         assert float(loss_of(model, step, test).detach()) < 0.8 * before[step]
 
 

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
+from isaclib.learning.networks import seeded
 from isaclib.metrics import wilson
 from isaclib.receivers.ratio_test import maprt
 from isaclib.signal.arrays import Sector, element_positions, steering_vector
 from isaclib.signal.modulation import maximum_likelihood, qam
 from isaclib.signal.noise import complex_normal, db_to_linear, step_generator
-from isaclib.systems.autoencoder.model import seeded_autoencoder
+from isaclib.systems.autoencoder.model import Autoencoder
 from isaclib.systems.transceiver import (
     Baseline,
     Measurement,
@@ -41,7 +42,7 @@ def towards(angle):
 
 
 BASELINE = Baseline(qam(4), towards(0.2), POSITIONS, TARGET, grid_size=41)
-LEARNED = seeded_autoencoder(K, 4, TARGET, RECEIVER, seed=0)
+LEARNED = seeded(Autoencoder, K, 4, TARGET, RECEIVER, seed=0)
 
 
 def same(a, b, rel=0.0):

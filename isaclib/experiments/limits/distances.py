@@ -18,7 +18,7 @@ LABELLED = 100
 
 
 @dataclass(frozen=True)
-class Point:
+class Measured:
     """What a system does, or the mean over arrays; and the best receiver behind its own beam."""
 
     p_md: float
@@ -32,9 +32,9 @@ class Distances:
 
     name: str
     unit: str
-    start: Point
-    limit: Point
-    systems: dict[str, Point]
+    start: Measured
+    limit: Measured
+    systems: dict[str, Measured]
 
     def way(self, system: str) -> tuple[float, float]:
         """Fraction of the way from start to limit that a system goes, negative behind the start."""
@@ -50,7 +50,7 @@ class Distances:
             lines.append(self._row(name, point, *ways))
         return [*lines, self._row("*limit*", self.limit, "100%", "100%")]
 
-    def _row(self, name: str, point: Point, *ways: str) -> str:
+    def _row(self, name: str, point: Measured, *ways: str) -> str:
         beam = "" if point.own_beam is None else f"{point.own_beam:.4f}"
         cells = (name, f"{point.p_md:.4f}", f"{point.rmse:.2f}{self.unit}", beam, *ways)
         return f"| {' | '.join(cells)} |"
@@ -67,20 +67,20 @@ def distance_table(load: Load) -> str:
     return "\n".join([*head, *(line for each in distances(load) for line in each.table())])
 
 
-def _mean(rows: Table, *columns: str) -> Point:
+def _mean(rows: Table, *columns: str) -> Measured:
     """Mean over the rows' arrays."""
-    return Point(*(fmean(rows[column].values) for column in columns))
+    return Measured(*(fmean(rows[column].values) for column in columns))
 
 
-def _measured(rows: Table) -> Point:
+def _measured(rows: Table) -> Measured:
     """Systems of a result of limits."""
     return _mean(rows, "measured_p_md", "measured_rmse", "p_md")
 
 
-def _best(fronts: Table) -> Point:
+def _best(fronts: Table) -> Measured:
     """The ends of fronts with the fewest misses."""
     ends = [front.take([-1]) for front in fronts.split("array").values()]
-    return Point(*(fmean(end[column].value for end in ends) for column in ("p_md", "rmse")))
+    return Measured(*(fmean(end[column].value for end in ends) for column in ("p_md", "rmse")))
 
 
 def _p1(load: Load) -> Distances:
@@ -100,11 +100,11 @@ def _p1(load: Load) -> Distances:
     return Distances(
         f"P1, at an SER of {ser:.4f}",
         "°",
-        Point(*start),
-        Point(*(front_at(front, metric, ser) for metric in ("p_md", "rmse"))),
+        Measured(*start),
+        Measured(*(front_at(front, metric, ser) for metric in ("p_md", "rmse"))),
         {
             "autoencoder": _measured(own),
-            "its beam, classical receiver": Point(
+            "its beam, classical receiver": Measured(
                 1 - classical["p_d"].value, classical["rmse_deg"].value
             ),
         },

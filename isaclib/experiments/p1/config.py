@@ -8,10 +8,11 @@ import torch
 from isaclib._validation import check_one_of
 from isaclib.channels.narrowband import CommunicationChannel, RadarChannel
 from isaclib.experiments.engine.tasks import Test
+from isaclib.learning.networks import seeded
 from isaclib.signal.arrays import Sector, element_positions
 from isaclib.signal.noise import step_generator
 from isaclib.signal.spacings import impaired_positions
-from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, Stage, seeded_autoencoder
+from isaclib.systems.autoencoder.model import SEQUENTIAL, Autoencoder, StageName
 from isaclib.systems.autoencoder.training import AngleUnit, TrainingPlan
 
 RADAR_WEIGHTS = (0.0, 0.01, 0.014, 0.015, 0.03, 0.09, 0.15, 0.4, 0.6, 0.7, 1.0)
@@ -107,8 +108,13 @@ class Scenario:
 
     def autoencoder(self, seed: int) -> Autoencoder:
         """Untrained networks, their initial parameters drawn from a seed."""
-        return seeded_autoencoder(
-            self.num_antennas, self.order, self.target_sector, self.receiver_sector, seed=seed
+        return seeded(
+            Autoencoder,
+            self.num_antennas,
+            self.order,
+            self.target_sector,
+            self.receiver_sector,
+            seed=seed,
         )
 
 
@@ -135,7 +141,7 @@ class Training:
         self,
         radar_weight: float,
         unit: AngleUnit | None = None,
-        stages: tuple[Stage, ...] = SEQUENTIAL,
+        stages: tuple[StageName, ...] = SEQUENTIAL,
         length: int = 1,
     ) -> TrainingPlan:
         """Plan for a radar weight, each stage some times as long as the training says."""

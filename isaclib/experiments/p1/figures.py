@@ -46,7 +46,7 @@ from isaclib.experiments.p1.tasks import (
     TrainAutoencoder,
 )
 from isaclib.metrics import pareto_front
-from isaclib.systems.autoencoder.model import SEQUENTIAL, Stage
+from isaclib.systems.autoencoder.model import SEQUENTIAL, StageName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -301,7 +301,7 @@ def penalty_panels(c: PenaltyConfig) -> list[Panel]:
     return category_panels("std_wavelengths", xlabel, ticks, layers)
 
 
-SCHEDULES: dict[str, tuple[tuple[Stage, ...], int]] = {
+SCHEDULES: dict[str, tuple[tuple[StageName, ...], int]] = {
     "sequential": (SEQUENTIAL, 1),
     "joint": (("joint",), 1),
     "joint, equal steps": (("joint",), len(SEQUENTIAL)),

@@ -36,7 +36,7 @@ from isaclib.experiments.p2.tasks import (
     TrainMatrix,
     TrainNetworks,
 )
-from isaclib.systems.sector_networks.model import Step
+from isaclib.systems.sector_networks.model import StageName
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ KNOWN = {"known": True, "unknown": False}
 
 def trained_networks(
     setting: Setting, training: NetworkTraining, radar_weight: float
-) -> dict[Step, TrainNetworks]:
+) -> dict[StageName, TrainNetworks]:
     """Networks by the training step that they have been through."""
     first = TrainNetworks(setting, training, radar_weight)
     return {"detection": first, "angle": replace(first, start=first)}
@@ -59,7 +59,7 @@ def trained_networks(
 # Fig. 3
 
 
-def networks_at(training: NetworkTraining, step: Step = "angle") -> At:
+def networks_at(training: NetworkTraining, step: StageName = "angle") -> At:
     """Coordinates of Fig. 3's networks, but for omega_r."""
     readings = {"indicator": training.indicator, "angle_unit": training.angle_unit}
     return {"system": "networks", **readings, "step": step}

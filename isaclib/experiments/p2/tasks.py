@@ -17,14 +17,10 @@ from isaclib.experiments.p1.tasks import (
     performance_values,
 )
 from isaclib.experiments.p2.config import MatrixTraining, NetworkTraining, Scenario, SectorDeg
-from isaclib.learning.networks import load_parameters
+from isaclib.learning.networks import load_parameters, seeded
 from isaclib.metrics import Estimate
 from isaclib.signal.modulation import qam
-from isaclib.systems.sector_networks.model import (
-    SectorAutoencoder,
-    SectorTransceiver,
-    seeded_sector_autoencoder,
-)
+from isaclib.systems.sector_networks.model import SectorAutoencoder, SectorTransceiver
 from isaclib.systems.sector_networks.training import SectorPlan, train_sector_autoencoder
 from isaclib.systems.steering_matrix.model import (
     ModelDriven,
@@ -127,7 +123,7 @@ class TrainNetworks(Task):
         """Networks as a step left them, or untrained."""
         scenario = self.setting.scenario
         sizes = (scenario.num_antennas, scenario.order, self.training.width)
-        model = seeded_sector_autoencoder(*sizes, seed=self.setting.seed)
+        model = seeded(SectorAutoencoder, *sizes, seed=self.setting.seed)
         if before:
             load_parameters(model, work.outcome(before).tensors)
         return model.to(work.device)

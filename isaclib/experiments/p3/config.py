@@ -70,7 +70,7 @@ class Training:
         stages = paper_schedule(
             order,
             steps=self.steps,
-            labelled_share=(self.labelled if labelled is None else labelled) / self.steps,
+            labelled_fraction=(self.labelled if labelled is None else labelled) / self.steps,
             batch=self.batch,
             drop_at=round(PAPER_DROP / PAPER_STEPS * self.steps),
         )

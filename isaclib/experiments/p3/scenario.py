@@ -119,7 +119,7 @@ class Scenario:
         self,
         spacing: torch.Tensor,
         receiver: Receiver = "learned",
-        radar_share: float = 1.0,
+        radar_fraction: float = 1.0,
         phase: float = 0.0,
     ) -> ArrayTransceiver:
         """A transceiver that assumes spacings [wavelengths], with the beam of P3 Eq. (4)."""
@@ -129,6 +129,6 @@ class Scenario:
             self.receiver_sector,
             self.grid("learned").angles,
             self.grid(receiver),
-            radar_share,
+            radar_fraction,
             phase,
         )

@@ -13,17 +13,17 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from isaclib._files import write_atomically
-from isaclib._progress import share
+from isaclib._progress import span
 from isaclib.channels.codes import CodeChannel, Fading
 from isaclib.experiments.engine.results import load_tensors, tensor_bytes
 from isaclib.experiments.engine.tasks import Outcome, Point, Recorded, Task, Work
 from isaclib.experiments.p4.config import Images, System
-from isaclib.learning.networks import load_parameters
+from isaclib.learning.networks import load_parameters, seeded
 from isaclib.metrics import Mean, psnr_db
 from isaclib.receivers.linear_codes import PrincipalComponents, principal_components
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import SemanticPerformance, measure_semantic
-from isaclib.systems.semantic.model import Semantic, scaled_pixels, seeded_semantic
+from isaclib.systems.semantic.model import Semantic, scaled_pixels
 from isaclib.systems.semantic.training import (
     SemanticPlan,
     encoder_gradients,
@@ -89,7 +89,7 @@ class TrainSystem(Recorded):
         """The system with these parameters, or untrained."""
         size, ranges, layers = self.system.size, self.system.ranges, self.system.layers
         known = self.system.known
-        model = seeded_semantic(size, ranges, seed=self.seed, known=known, layers=layers)
+        model = seeded(Semantic, size, ranges, seed=self.seed, known=known, layers=layers)
         if parameters is not None:
             load_parameters(model, parameters)
         return model.to(device)
@@ -107,7 +107,7 @@ class TrainSystem(Recorded):
                 replace(plan, epochs=epochs),
             )
             if not file.exists():
-                with share(before / last, epochs / last):
+                with span(before / last, epochs / last):
                     train_semantic(model, link, data.train, part, work.directory, **options)
                 write_atomically(file, tensor_bytes(model.state_dict()))
             kept.append(load_tensors(file, None))

@@ -21,7 +21,7 @@ from isaclib.signal.ofdm import RangeSector, Subcarriers
 from isaclib.signal.sectors import Windows
 
 
-class Estimate(NamedTuple):
+class MapEstimate(NamedTuple):
     """What a receiver says of a batch of echoes.
 
     Attributes:
@@ -260,7 +260,7 @@ def literal_estimate(
     grid: AngleDelayGrid,
     subcarriers: Subcarriers,
     windows: Windows,
-) -> Estimate:
+) -> MapEstimate:
     """Algorithm 1 over the whole map, P3 Eqs. (13)-(19), differentiable for positions and echo.
 
     Args:
@@ -277,4 +277,4 @@ def literal_estimate(
     delays = subcarriers.delay_vector(grid.distances).to(filtered)
     values = keep_sectors(angle_delay_map(filtered, steering, delays), windows)
     statistic, row, column = strongest(values)
-    return Estimate(statistic, *window_average(values, row, column, grid))
+    return MapEstimate(statistic, *window_average(values, row, column, grid))

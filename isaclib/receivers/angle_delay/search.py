@@ -24,7 +24,7 @@ import torch
 from isaclib._validation import check_one_of, check_positive_int
 from isaclib.channels.basis_echo import BasisEcho
 from isaclib.receivers.angle_delay.peak import DelayCells, Workspace, find_peak
-from isaclib.receivers.angle_delay.reference import AngleDelayGrid, Estimate
+from isaclib.receivers.angle_delay.reference import AngleDelayGrid, MapEstimate
 from isaclib.receivers.angle_delay.sectors import SectorGroups, sector_groups
 from isaclib.receivers.angle_delay.window import (
     ChunkColumns,
@@ -87,7 +87,7 @@ class MapSearch:
         windows: Windows,
         *,
         angles: torch.Tensor | None = None,
-    ) -> Estimate:
+    ) -> MapEstimate:
         """Largest value of the map inside the sector and its place, P3 Eqs. (10) and (16).
 
         Args:
@@ -114,7 +114,7 @@ class MapSearch:
         windows: Windows,
         *,
         angles: torch.Tensor | None = None,
-    ) -> Estimate:
+    ) -> MapEstimate:
         """Statistic and position by the softmax of a window, Algorithm 1 of P3.
 
         Args:
@@ -139,7 +139,7 @@ class MapSearch:
         positions: torch.Tensor,
         windows: Windows,
         output: Differentiable,
-    ) -> Estimate:
+    ) -> MapEstimate:
         """Estimates with a gradient for the element positions and the echoes' amplitudes.
 
         Args:
@@ -159,7 +159,7 @@ class MapSearch:
         """
         check_one_of("output", output, get_args(Differentiable))
 
-        def run() -> tuple[Estimate, Gradient]:
+        def run() -> tuple[MapEstimate, Gradient]:
             # Inference mode, as bookkeeping for gradients would take a twentieth of the time.
             with torch.inference_mode():
                 found = [
@@ -178,7 +178,7 @@ class MapSearch:
 
             return _joined([chunk[:2] for chunk in found]), gradient
 
-        return Estimate(*MovingEstimate.apply(positions, echo.amplitude, run, output))
+        return MapEstimate(*MovingEstimate.apply(positions, echo.amplitude, run, output))
 
     def _without_gradient(
         self,
@@ -187,7 +187,7 @@ class MapSearch:
         positions: torch.Tensor,
         windows: Windows,
         angles: torch.Tensor | None,
-    ) -> Estimate:
+    ) -> MapEstimate:
         with torch.inference_mode():
             chunks = self._chunks(output, echo, positions, windows, angles)
             return _joined([chunk[:2] for chunk in chunks])
@@ -199,7 +199,7 @@ class MapSearch:
         positions: torch.Tensor,
         windows: Windows,
         angles: torch.Tensor | None = None,
-    ) -> Iterator[tuple[torch.Tensor, Estimate, ChunkColumns, Window]]:
+    ) -> Iterator[tuple[torch.Tensor, MapEstimate, ChunkColumns, Window]]:
         """Samples, estimates and windows chunk by chunk, echoes simulated on the way."""
         count = len(echo)
         if len(windows) not in (1, count):
@@ -240,7 +240,7 @@ class MapSearch:
                 angle, distance, window = self.tables.average(place, windows[part], columns)
                 found = (value, angle, distance)
             samples = order[part][: count - part.start]
-            estimate = Estimate(*(one[: len(samples)] for one in found))
+            estimate = MapEstimate(*(one[: len(samples)] for one in found))
             yield samples, estimate, columns, window
 
     def _searched(
@@ -275,8 +275,8 @@ class MapSearch:
         return value, (row, column), ChunkColumns(echo, part, groups, delays, near)
 
 
-def _joined(chunks: Sequence[tuple[torch.Tensor, Estimate]]) -> Estimate:
+def _joined(chunks: Sequence[tuple[torch.Tensor, MapEstimate]]) -> MapEstimate:
     """Estimates of a batch from those of chunks, each after the samples that they are of."""
     order = torch.cat([samples for samples, _ in chunks])
     joined = (torch.cat(parts) for parts in zip(*(found for _, found in chunks), strict=True))
-    return Estimate(*(torch.empty_like(one).index_copy_(0, order, one) for one in joined))
+    return MapEstimate(*(torch.empty_like(one).index_copy_(0, order, one) for one in joined))

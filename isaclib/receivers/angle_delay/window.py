@@ -33,7 +33,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from isaclib.channels.basis_echo import BasisEcho, OutsideSum
-from isaclib.receivers.angle_delay.reference import AngleDelayGrid, Estimate
+from isaclib.receivers.angle_delay.reference import AngleDelayGrid, MapEstimate
 from isaclib.receivers.angle_delay.sectors import SectorGroups
 from isaclib.signal.ofdm import DelayBasis
 from isaclib.signal.sectors import Windows
@@ -303,7 +303,7 @@ class MovingEstimate(torch.autograd.Function):
         ctx: Any,
         positions: torch.Tensor,
         amplitude: torch.Tensor,
-        run: Callable[[], tuple[Estimate, Gradient]],
+        run: Callable[[], tuple[MapEstimate, Gradient]],
         output: Differentiable,
     ) -> tuple[torch.Tensor, ...]:
         """Statistic, angle and range, ``[batch]`` each."""

@@ -1,7 +1,6 @@
 from .model import SEQUENTIAL as SEQUENTIAL
 from .model import Autoencoder as Autoencoder
-from .model import Stage as Stage
-from .model import seeded_autoencoder as seeded_autoencoder
+from .model import StageName as StageName
 from .training import AutoencoderTraining as AutoencoderTraining
 from .training import TrainingPlan as TrainingPlan
 from .training import stage_loss as stage_loss

@@ -17,16 +17,16 @@ import torch
 from torch import nn
 
 from isaclib._validation import check_positive_int
-from isaclib.learning.networks import as_real, feed_forward, initialized, unit_power
+from isaclib.learning.networks import as_real, feed_forward, unit_power
 from isaclib.signal.arrays import Sector
 from isaclib.systems.transceiver import Sensed
 
-Stage = Literal["angle", "uncertainty", "presence", "joint"]
-SEQUENTIAL: tuple[Stage, ...] = ("angle", "uncertainty", "presence")
+StageName = Literal["angle", "uncertainty", "presence", "joint"]
+SEQUENTIAL: tuple[StageName, ...] = ("angle", "uncertainty", "presence")
 """The stages of P1 Sec. IV-C, in order."""
 
 TRANSMISSION = ("encoder", "beamformer", "receiver")
-TRAINED: dict[Stage, tuple[str, ...]] = {
+TRAINED: dict[StageName, tuple[str, ...]] = {
     "angle": (*TRANSMISSION, "angle"),
     "uncertainty": (*TRANSMISSION, "uncertainty"),
     "presence": (*TRANSMISSION, "presence"),
@@ -136,18 +136,7 @@ class Autoencoder(nn.Module):
         real = as_real(echo)
         return Sensed(self.detect(real), self.estimate_angle(real), self.estimate_sigma(real))
 
-    def trained_parameters(self, stage: Stage) -> Iterator[nn.Parameter]:
+    def trained_parameters(self, stage: StageName) -> Iterator[nn.Parameter]:
         """Parameters of the networks in :data:`TRAINED` that a stage trains."""
         for name in TRAINED[stage]:
             yield from self.get_submodule(name).parameters()
-
-
-def seeded_autoencoder(
-    num_antennas: int, order: int, target_sector: Sector, receiver_sector: Sector, *, seed: int
-) -> Autoencoder:
-    """Autoencoder whose initial parameters are drawn from a seed, see :class:`Autoencoder`.
-
-    PyTorch's global generator is left as it was. A negative seed is a ``ValueError``.
-    """
-    with initialized(seed):
-        return Autoencoder(num_antennas, order, target_sector, receiver_sector)

@@ -13,7 +13,7 @@ from isaclib.learning import losses
 from isaclib.learning.networks import as_real
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
-from isaclib.systems.autoencoder.model import SEQUENTIAL, TRAINED, Autoencoder, Stage
+from isaclib.systems.autoencoder.model import SEQUENTIAL, TRAINED, Autoencoder, StageName
 
 AngleUnit = losses.AngleUnit
 
@@ -36,7 +36,7 @@ class TrainingPlan:
     """
 
     radar_weight: float
-    stages: tuple[Stage, ...] = SEQUENTIAL
+    stages: tuple[StageName, ...] = SEQUENTIAL
     steps: int = 2000
     batch: int = 10_000
     learning_rate: float = 0.01
@@ -55,7 +55,7 @@ def stage_loss(
     model: Autoencoder,
     radar: RadarChannel,
     communication: CommunicationChannel,
-    objective: tuple[Stage, TrainingPlan],
+    objective: tuple[StageName, TrainingPlan],
     generator: torch.Generator,
 ) -> torch.Tensor:
     """Simulate one mini-batch and return its loss, P1 Eq. (8).
@@ -64,7 +64,7 @@ def stage_loss(
         model: The six networks.
         radar: Radar channel.
         communication: Communication channel.
-        objective: Stage, whose radar loss is for ``"angle"`` the mean squared error, for
+        objective: StageName, whose radar loss is for ``"angle"`` the mean squared error, for
             ``"uncertainty"`` the second term of Eq. (6), for ``"presence"`` the detection loss, for
             ``"joint"`` all of Eq. (6); and the plan with weight, batch size and unit.
         generator: Source of all randomness of the batch.
@@ -90,7 +90,7 @@ def stage_loss(
 def _radar_loss(
     model: Autoencoder,
     channel: RadarChannel,
-    objective: tuple[Stage, TrainingPlan],
+    objective: tuple[StageName, TrainingPlan],
     transmission: tuple[torch.Tensor, torch.Tensor],
     generator: torch.Generator,
 ) -> torch.Tensor:
@@ -136,7 +136,7 @@ class AutoencoderTraining(StepTraining):
         communication: CommunicationChannel,
         plan: TrainingPlan,
         *,
-        stage: Stage,
+        stage: StageName,
         seed: int,
     ) -> None:
         check_one_of("stage", stage, tuple(TRAINED))

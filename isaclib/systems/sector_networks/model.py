@@ -15,16 +15,16 @@ import torch
 from torch import nn
 
 from isaclib._validation import check_positive_int
-from isaclib.learning.networks import as_real, feed_forward, initialized, unit_beam, unit_power
+from isaclib.learning.networks import as_real, feed_forward, unit_beam, unit_power
 from isaclib.signal.arrays import Sector
 from isaclib.systems.transceiver import Sensed
 
-Step = Literal["detection", "angle"]
-STEPS: tuple[Step, ...] = ("detection", "angle")
+StageName = Literal["detection", "angle"]
+STAGES: tuple[StageName, ...] = ("detection", "angle")
 """The two training steps of P2 Sec. IV-A.2, in order."""
 
 TRANSMISSION = ("encoder", "beamformer", "receiver")
-TRAINED: dict[Step, tuple[str, ...]] = {
+TRAINED: dict[StageName, tuple[str, ...]] = {
     "detection": (*TRANSMISSION, "presence"),
     "angle": (*TRANSMISSION, "angle"),
 }
@@ -110,7 +110,7 @@ class SectorAutoencoder(nn.Module):
         scores: torch.Tensor = self.receiver(as_real(torch.stack([received, csi], dim=-1)))
         return scores
 
-    def trained_parameters(self, step: Step) -> Iterator[nn.Parameter]:
+    def trained_parameters(self, step: StageName) -> Iterator[nn.Parameter]:
         """Parameters of the networks in :data:`TRAINED` that a step trains."""
         for name in TRAINED[step]:
             yield from self.get_submodule(name).parameters()
@@ -119,17 +119,6 @@ class SectorAutoencoder(nn.Module):
 def _with_sector(echo: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Echo and the ends of its sector as reals: ``[batch, 2 * antennas + 2]``."""
     return torch.cat([as_real(echo), target.expand(len(echo), 2)], dim=-1)
-
-
-def seeded_sector_autoencoder(
-    num_antennas: int, order: int, width: int, *, seed: int
-) -> SectorAutoencoder:
-    """Networks whose initial parameters are drawn from a seed, see :class:`SectorAutoencoder`.
-
-    PyTorch's global generator is left as it was. A negative seed is a ``ValueError``.
-    """
-    with initialized(seed):
-        return SectorAutoencoder(num_antennas, order, width)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,12 @@ from isaclib.learning import losses
 from isaclib.learning.step_training import StepTraining, train_stages
 from isaclib.learning.training import Schedule
 from isaclib.signal.sectors import RandomSectors, SectorBatch
-from isaclib.systems.sector_networks.model import STEPS, SectorAutoencoder, Step, sector_bounds
+from isaclib.systems.sector_networks.model import (
+    STAGES,
+    SectorAutoencoder,
+    StageName,
+    sector_bounds,
+)
 
 Indicator = Literal["all", "present"]
 P_PRESENT = 0.5
@@ -63,7 +68,7 @@ def two_step_loss(
     model: SectorAutoencoder,
     radar: RadarChannel,
     communication: CommunicationChannel,
-    objective: tuple[Step, SectorPlan],
+    objective: tuple[StageName, SectorPlan],
     generator: torch.Generator,
 ) -> torch.Tensor:
     r"""Simulate one mini-batch and return its loss, P2 Eq. (11) or (12).
@@ -108,7 +113,7 @@ def two_step_loss(
 def _radar_loss(
     model: SectorAutoencoder,
     channel: RadarChannel,
-    objective: tuple[Step, SectorPlan],
+    objective: tuple[StageName, SectorPlan],
     transmission: tuple[torch.Tensor, torch.Tensor, SectorBatch],
     generator: torch.Generator,
 ) -> torch.Tensor:
@@ -144,10 +149,10 @@ class SectorAutoencoderTraining(StepTraining):
         communication: CommunicationChannel,
         plan: SectorPlan,
         *,
-        step: Step,
+        step: StageName,
         seed: int,
     ) -> None:
-        check_one_of("step", step, STEPS)
+        check_one_of("step", step, STAGES)
         super().__init__(
             model, stream=f"sector/{step}", seed=seed, learning_rate=plan.learning_rate
         )
@@ -173,14 +178,14 @@ def train_sector_autoencoder(
     *,
     seed: int,
     device: str = "cpu",
-    steps: Sequence[Step] = STEPS,
-    after_step: Callable[[str], None] | None = None,
+    steps: Sequence[StageName] = STAGES,
+    after_stage: Callable[[str], None] | None = None,
 ) -> None:
     """Train P2's networks through both steps, or go on where an earlier call stopped.
 
     The model is trained in place from its initial state. The folder is for the checkpoints of this
     run alone, the seed is that of the training samples, the device ``"cpu"`` or ``"cuda"``.
-    ``steps`` says which of the steps, in order; ``after_step`` is called at the end of each step,
+    ``steps`` says which of the steps, in order; ``after_stage`` is called at the end of each step,
     also of one that an earlier call finished.
     """
     stages: dict[str, StepTraining] = {
@@ -188,4 +193,4 @@ def train_sector_autoencoder(
         for step in steps
     }
     schedule = Schedule(plan.steps)
-    train_stages(stages, schedule, directory, device=device, after=after_step)
+    train_stages(stages, schedule, directory, device=device, after=after_stage)

@@ -6,7 +6,6 @@ from .model import TASKS as TASKS
 from .model import Layers as Layers
 from .model import Semantic as Semantic
 from .model import scaled_pixels as scaled_pixels
-from .model import seeded_semantic as seeded_semantic
 from .training import SemanticPlan as SemanticPlan
 from .training import TaskWeights as TaskWeights
 from .training import encoder_gradients as encoder_gradients

@@ -20,7 +20,7 @@ from torch import nn
 from isaclib._validation import check_one_of, check_positive_int, check_range
 from isaclib.channels.codes import check_code_size, paired, unit_power_code
 from isaclib.data.images import CLASSES, SHAPE
-from isaclib.learning.networks import feed_forward, initialized
+from isaclib.learning.networks import feed_forward
 
 TaskName = Literal["reconstruction", "sensing", "animal", "label"]
 """What the system is trained for: the image, the target, whether an animal is shown, the class."""
@@ -180,14 +180,3 @@ def dropout(features: torch.Tensor, probability: float, generator: torch.Generat
     """Zero features so probably, and scale the others, as ``nn.Dropout``, but from a generator."""
     kept = torch.empty_like(features).bernoulli_(1 - probability, generator=generator)
     return features * kept.div_(1 - probability)
-
-
-def seeded_semantic(
-    size: int, ranges: int = 1, *, seed: int, known: bool = False, layers: Layers | None = None
-) -> Semantic:
-    """System whose initial parameters are drawn from a seed, see :class:`Semantic`.
-
-    PyTorch's global generator is left as it was. A number out of range is a ``ValueError``.
-    """
-    with initialized(seed):
-        return Semantic(size, ranges, known=known, layers=layers)

@@ -14,8 +14,7 @@ import torch
 from isaclib.channels.multitap import MultitapChannel
 from isaclib.channels.ofdm import OfdmRadarChannel, Targets
 from isaclib.metrics import DetectionProbability, Estimate, Mean, RootMeanSquare
-from isaclib.receivers.angle_delay.reference import Estimate as MapEstimate
-from isaclib.receivers.angle_delay.reference import position
+from isaclib.receivers.angle_delay.reference import MapEstimate, position
 from isaclib.receivers.angle_delay.search import MapSearch
 from isaclib.receivers.ratio_test import Threshold
 from isaclib.signal.ofdm import DelayBasis

@@ -105,7 +105,7 @@ class ArrayTransceiver(FixedSymbols):
         search: Grid of the sensing receiver:
             :func:`~isaclib.receivers.angle_delay.reference.training_grid` for the learned system,
             :func:`~isaclib.receivers.angle_delay.reference.baseline_grid` for the baseline.
-        radar_share: Share of the radar beam in P3 Eq. (4), eta, in [0, 1].
+        radar_fraction: Share of the radar beam in P3 Eq. (4), eta, in [0, 1].
         phase: Phase between the two beams, phi [rad].
         symbols: ``[order]``, complex64. Constellation, of unit modulus.
     """
@@ -115,7 +115,7 @@ class ArrayTransceiver(FixedSymbols):
     receiver_sector: Sector
     design: torch.Tensor
     search: AngleDelayGrid
-    radar_share: float = 1.0
+    radar_fraction: float = 1.0
     phase: float = 0.0
     symbols: torch.Tensor = field(default_factory=lambda: psk(4))
 
@@ -129,13 +129,13 @@ class ArrayTransceiver(FixedSymbols):
 
         Raises:
             ValueError: If the grid is too coarse for a sector or cannot tell the elements apart,
-                or ``radar_share`` is outside [0, 1].
+                or ``radar_fraction`` is outside [0, 1].
         """
         sectors = (self.target_sector, self.receiver_sector)
         low, high = (torch.tensor([getattr(s, end) for s in sectors]) for end in ("min", "max"))
         windows = grid_windows(self.design, SectorBatch(low, high))
         radar, communication = design_beams(self.positions, self.design, windows)
-        return combine_beams(radar, communication, self.radar_share, self.phase)
+        return combine_beams(radar, communication, self.radar_fraction, self.phase)
 
     def windows(self) -> Windows:
         """The target's sector on the receiver's grid, one window; an empty one is an error."""

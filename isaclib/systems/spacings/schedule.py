@@ -88,7 +88,7 @@ def paper_schedule(
     order: Order,
     *,
     steps: int = 85_000,
-    labelled_share: float = 1000 / 85_000,
+    labelled_fraction: float = 1000 / 85_000,
     batch: int = 3000,
     drop_at: int = 50_000,
 ) -> tuple[Stage, ...]:
@@ -100,7 +100,7 @@ def paper_schedule(
     Args:
         order: Which losses, in which order.
         steps: Iterations in all, positive.
-        labelled_share: Share of iterations with labels in (0, 1), where there are both losses.
+        labelled_fraction: Share of iterations with labels in (0, 1), where there are both losses.
         batch: Samples an iteration.
         drop_at: Supervised iterations after which their learning rate falls.
 
@@ -112,15 +112,15 @@ def paper_schedule(
     """
     check_one_of("order", order, get_args(Order))
     check_positive_int("steps", steps)
-    check_probability("labelled_share", labelled_share)
+    check_probability("labelled_fraction", labelled_fraction)
     labelled = unlabelled = steps
     if "+" in order:
-        labelled = round(labelled_share * steps)
+        labelled = round(labelled_fraction * steps)
         unlabelled = steps - labelled
         if not 0 < labelled < steps:
             raise ValueError(
-                f"labelled_share must leave each stage an iteration of {steps}, "
-                f"got {labelled_share!r}"
+                f"labelled_fraction must leave each stage an iteration of {steps}, "
+                f"got {labelled_fraction!r}"
             )
 
     def stage(name: str) -> Stage:

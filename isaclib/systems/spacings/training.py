@@ -13,7 +13,7 @@ from isaclib.learning.step_training import StepTraining
 from isaclib.learning.training import Schedule, train
 from isaclib.receivers.angle_delay.reference import (
     AngleDelayGrid,
-    Estimate,
+    MapEstimate,
     literal_estimate,
     position,
 )
@@ -54,7 +54,7 @@ def _draw(scene: Scene, stage: Stage, generator: torch.Generator) -> tuple[Windo
     return grid_windows(scene.grid.angles.to(generator.device), sectors), targets
 
 
-def loss_value(found: Estimate, targets: Targets, stage: Stage) -> torch.Tensor:
+def loss_value(found: MapEstimate, targets: Targets, stage: Stage) -> torch.Tensor:
     r"""P3 Eq. (20) or (21).
 
     .. math::

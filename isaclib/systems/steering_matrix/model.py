@@ -171,7 +171,7 @@ class ModelDrivenTransceiver(FixedSymbols):
         model: Steering matrix, trained or not.
         target_sector: Where the target can be.
         receiver_sector: Where the communication receiver can be.
-        radar_share: Share of the radar beam in P2 Eq. (5), rho = omega_r, in [0, 1].
+        radar_fraction: Share of the radar beam in P2 Eq. (5), rho = omega_r, in [0, 1].
         phase: Phase between the two beams, varphi [rad].
         symbols: ``[order]``, complex64. Constellation.
     """
@@ -179,7 +179,7 @@ class ModelDrivenTransceiver(FixedSymbols):
     model: ModelDriven
     target_sector: Sector
     receiver_sector: Sector
-    radar_share: float
+    radar_fraction: float
     phase: float = 0.0
     symbols: torch.Tensor = field(default_factory=lambda: qam(4))
 
@@ -188,13 +188,13 @@ class ModelDrivenTransceiver(FixedSymbols):
 
         Raises:
             ValueError: If the grid is too coarse for a sector, A* A^T is singular, or
-                ``radar_share`` is outside [0, 1].
+                ``radar_fraction`` is outside [0, 1].
         """
         radar, communication = (
             self.model.beams(self.model.windows(sector))[0]
             for sector in (self.target_sector, self.receiver_sector)
         )
-        return combine_beams(radar, communication, self.radar_share, self.phase)
+        return combine_beams(radar, communication, self.radar_fraction, self.phase)
 
     def sense(self, echo: torch.Tensor) -> Sensed:
         """Statistic and angle, P2 Eqs. (14) and (13); this receiver claims no uncertainty."""

@@ -8,7 +8,7 @@ import sweep_tasks
 from rich.console import Console
 from sweep_tasks import InTwoStages, Read, Square, Sum, Train, cache_in, calls
 
-from isaclib._progress import report, share
+from isaclib._progress import report, span
 from isaclib.experiments.engine.progress import display, duration
 from isaclib.experiments.engine.sweep import Sweep
 from isaclib.experiments.engine.tasks import TaskError, key_of
@@ -122,7 +122,7 @@ def test_what_a_task_reports_moves_the_progress(tmp_path, monkeypatch):
 
 def test_a_report_without_a_listener_does_nothing():
     report(0.5)
-    with share(0, 0.5):
+    with span(0, 0.5):
         report(2.0)
 
 

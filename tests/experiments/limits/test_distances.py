@@ -8,7 +8,7 @@ from isaclib.experiments.engine.results import load_result
 from isaclib.experiments.engine.tables import Quantity, Table
 from isaclib.experiments.limits.distances import (
     Distances,
-    Point,
+    Measured,
     distance_table,
     distances,
     front_at,
@@ -18,8 +18,8 @@ RESULTS = Path(__file__).parents[3] / "results"
 
 
 def test_a_way_is_a_fraction_of_that_from_start_to_limit():
-    systems = {"half": Point(0.15, 1.5), "all": Point(0.1, 1.0), "behind": Point(0.4, 2.5)}
-    found = Distances("", "", Point(0.2, 2.0), Point(0.1, 1.0), systems)
+    systems = {"half": Measured(0.15, 1.5), "all": Measured(0.1, 1.0), "behind": Measured(0.4, 2.5)}
+    found = Distances("", "", Measured(0.2, 2.0), Measured(0.1, 1.0), systems)
     assert found.way("half") == pytest.approx((0.5, 0.5))
     assert found.way("all") == pytest.approx((1.0, 1.0))
     assert found.way("behind") == pytest.approx((-2.0, -0.5))

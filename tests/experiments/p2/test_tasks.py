@@ -26,6 +26,7 @@ from p2_tasks import (
 
 from isaclib.experiments.p2.figures import UNITS
 from isaclib.experiments.p2.tasks import LeastSquares, Measure, values
+from isaclib.learning.networks import seeded
 from isaclib.learning.training import Schedule, train
 from isaclib.metrics import Estimate
 from isaclib.receivers.ratio_test import Threshold, maprt
@@ -34,7 +35,7 @@ from isaclib.signal.beamforming import combine_beams, least_squares_beam
 from isaclib.signal.modulation import qam
 from isaclib.signal.noise import complex_normal, step_generator
 from isaclib.signal.sectors import RandomSectors
-from isaclib.systems.sector_networks.model import SectorTransceiver, seeded_sector_autoencoder
+from isaclib.systems.sector_networks.model import SectorAutoencoder, SectorTransceiver
 from isaclib.systems.sector_networks.training import (
     SectorAutoencoderTraining,
     SectorPlan,
@@ -235,7 +236,7 @@ def test_messages_of_the_scenario_s_order_are_sent(tmp_path):
 def test_networks_are_trained_in_two_steps_as_in_one_go(tmp_path, options):
     plan = SectorPlan(0.3, steps=4, batch=40, **options)
     channels, start = SCENARIO.channels(POSITIONS), (K, 4, WIDTH)
-    first, whole = (seeded_sector_autoencoder(*start, seed=SEED) for _ in range(2))
+    first, whole = (seeded(SectorAutoencoder, *start, seed=SEED) for _ in range(2))
     module = SectorAutoencoderTraining(first, *channels, plan, step="detection", seed=SEED)
     train(module, Schedule(4), tmp_path / "first")
     train_sector_autoencoder(whole, *channels, plan, tmp_path / "whole", seed=SEED)

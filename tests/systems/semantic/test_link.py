@@ -8,9 +8,10 @@ from torch import nn
 
 from isaclib.channels.codes import CodeChannel, EchoChannel
 from isaclib.data.images import ANIMALS, ImageSet, synthetic_images
+from isaclib.learning.networks import seeded
 from isaclib.signal.noise import db_to_linear, step_generator
 from isaclib.systems.semantic.link import Link, measure_semantic, transmit
-from isaclib.systems.semantic.model import Layers, scaled_pixels, seeded_semantic
+from isaclib.systems.semantic.model import Layers, Semantic, scaled_pixels
 
 SMALL = Layers((4, 6, 8), 16, (8,), (8,))
 IMAGES = synthetic_images(10, 230).test
@@ -23,7 +24,7 @@ KNOWN = pytest.mark.parametrize("known", [False, True])
 
 
 def a_model(size=6, ranges=2, **options):
-    return seeded_semantic(size, ranges, seed=1, layers=SMALL, **options)
+    return seeded(Semantic, size, ranges, seed=1, layers=SMALL, **options)
 
 
 # Transmission
@@ -154,7 +155,7 @@ def test_sensing_with_an_energy_detector_has_the_probabilities_of_theory():
 
 def test_two_systems_meet_the_same_channels():
     first, second = (
-        measure_semantic(seeded_semantic(6, 2, seed=s, layers=SMALL), LINKS[0], IMAGES, seed=0)
+        measure_semantic(seeded(Semantic, 6, 2, seed=s, layers=SMALL), LINKS[0], IMAGES, seed=0)
         for s in (1, 2)
     )
     rows = [[sum(row) for row in found.sensing_confusion] for found in (first, second)]

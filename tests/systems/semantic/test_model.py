@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from isaclib.data.images import synthetic_images
-from isaclib.learning.networks import count_parameters, load_parameters
+from isaclib.learning.networks import count_parameters, load_parameters, seeded
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.model import (
     TASKS,
@@ -14,7 +14,6 @@ from isaclib.systems.semantic.model import (
     dropout,
     image_features,
     scaled_pixels,
-    seeded_semantic,
 )
 
 IMAGES = synthetic_images(30, 10).train.images
@@ -27,7 +26,7 @@ def generator(step=0):
 
 
 def a_model(size=6, ranges=2, **options):
-    return seeded_semantic(size, ranges, seed=1, **{"layers": SMALL, **options})
+    return seeded(Semantic, size, ranges, seed=1, **{"layers": SMALL, **options})
 
 
 # The encoder
@@ -176,7 +175,7 @@ def test_default_sizes_have_the_parameters_of_their_layers():
 def test_initial_parameters_follow_from_the_seed():
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    first, again, other = (seeded_semantic(6, seed=s, layers=SMALL) for s in (1, 1, 2))
+    first, again, other = (seeded(Semantic, 6, seed=s, layers=SMALL) for s in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     for a, b, c in zip(first.parameters(), again.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -228,4 +227,4 @@ def test_weights_of_another_size_are_refused():
 
 def test_seeds_are_checked():
     with pytest.raises(ValueError, match="seed must be an integer >= 0, got -1"):
-        seeded_semantic(4, seed=-1)
+        seeded(Semantic, 4, seed=-1)

@@ -7,10 +7,11 @@ import torch
 
 from isaclib.channels.codes import CodeChannel, EchoChannel
 from isaclib.data.images import ImageSet, synthetic_images
+from isaclib.learning.networks import seeded
 from isaclib.learning.training import CHECKPOINT
 from isaclib.signal.noise import step_generator
 from isaclib.systems.semantic.link import Link, measure_semantic, transmit
-from isaclib.systems.semantic.model import TASKS, Layers, scaled_pixels, seeded_semantic
+from isaclib.systems.semantic.model import TASKS, Layers, Semantic, scaled_pixels
 from isaclib.systems.semantic.training import (
     SemanticPlan,
     SemanticTraining,
@@ -32,7 +33,7 @@ SEED = 4
 
 
 def a_model(**options):
-    return seeded_semantic(6, 2, seed=1, layers=SMALL, **options)
+    return seeded(Semantic, 6, 2, seed=1, layers=SMALL, **options)
 
 
 def a_training(plan=PLAN, model=None, seed=SEED):
@@ -275,7 +276,7 @@ def coloured(count, seed):
 
 def test_training_learns_every_task(tmp_path):
     link = Link(CodeChannel(15.0), EchoChannel(10.0))
-    model = seeded_semantic(20, seed=0, layers=Layers((8, 12, 16), 32, (16,), (16,)))
+    model = seeded(Semantic, 20, seed=0, layers=Layers((8, 12, 16), 32, (16,), (16,)))
     plan = SemanticPlan(6, 50, 3e-3, TaskWeights(0.25, 0.25, 0.25, 0.25), 16.0)
     train_semantic(model, link, coloured(1000, 0), plan, tmp_path, seed=0)
     test = coloured(500, 1)

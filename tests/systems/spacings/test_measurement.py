@@ -148,7 +148,7 @@ def test_echoes_are_simulated_in_few_dimensions(monkeypatch):
 
 
 def test_symbol_errors_are_those_of_the_closed_form():
-    transceiver = a_transceiver(radar_share=0.0)
+    transceiver = a_transceiver(radar_fraction=0.0)
     found = measure_symbols(transceiver, COMMUNICATION, SETTING)
     realization = COMMUNICATION.draw(20_000, step_generator(7, "channel", 0))
     _, csi = COMMUNICATION(transceiver.beam(), torch.zeros(20_000, 32) + 0j, realization)
@@ -161,7 +161,7 @@ def test_symbol_errors_are_those_of_the_closed_form():
 
 def test_the_interval_counts_ofdm_symbols_not_subcarriers():
     """Errors of a symbol come together, so the spread between seeds is that of the interval."""
-    transceiver = a_transceiver(radar_share=0.0)
+    transceiver = a_transceiver(radar_fraction=0.0)
     setting = replace(SETTING, samples=200, block=200)
     found = [
         measure_symbols(transceiver, COMMUNICATION, replace(setting, seed=s)) for s in range(60)
@@ -175,7 +175,7 @@ def test_the_interval_counts_ofdm_symbols_not_subcarriers():
 
 def test_a_beam_towards_the_receiver_makes_fewer_errors():
     towards, away = (
-        measure_symbols(a_transceiver(radar_share=share), COMMUNICATION, SETTING)
+        measure_symbols(a_transceiver(radar_fraction=share), COMMUNICATION, SETTING)
         for share in (0.0, 1.0)
     )
     assert towards.high < away.low

@@ -80,7 +80,7 @@ def test_weights_survive_their_file():
 def test_the_ends_of_the_trade_off_are_least_squares_beams(share, sector):
     spacing = draw_spacings(K, 0.04, generator=step_generator(0, "d", 0))
     positions = spacing_positions(spacing)
-    beam = a_transceiver(positions, radar_share=share).beam()
+    beam = a_transceiver(positions, radar_fraction=share).beam()
     expected = least_squares_beam(sector, positions, grid_size=180)
     torch.testing.assert_close(beam, expected, atol=1e-5, rtol=0)
     assert beam.dtype == torch.complex64
@@ -90,7 +90,7 @@ def test_the_joint_beam_is_that_of_the_paper():
     radar, communication = (
         least_squares_beam(s, NOMINAL, grid_size=180) for s in (TARGET, RECEIVER)
     )
-    beam = a_transceiver(radar_share=0.3, phase=1.0).beam()
+    beam = a_transceiver(radar_fraction=0.3, phase=1.0).beam()
     mixed = (
         math.sqrt(0.3) * radar + math.sqrt(0.7) * complex(math.cos(1), math.sin(1)) * communication
     )
@@ -132,7 +132,7 @@ def test_a_disordered_array_is_warned_of():
     [
         (lambda: SpacingArray(0), "num_antennas must be an integer >= 1, got 0"),
         (lambda: SpacingArray(4, parameter="x"), "parameter must be one of 'spacing', 'position'"),
-        (lambda: a_transceiver(radar_share=1.2).beam(), r"rho must lie in \[0, 1\], got 1.2"),
+        (lambda: a_transceiver(radar_fraction=1.2).beam(), r"rho must lie in \[0, 1\], got 1.2"),
         (
             lambda: ArrayTransceiver(
                 NOMINAL, Sector(1, 2), RECEIVER, FIELD_OF_VIEW.grid(19), GRID

@@ -175,7 +175,7 @@ def test_semi_supervised_schedules_switch_once(order, labels):
 
 
 def test_the_drop_counts_iterations_with_labels():
-    stages = paper_schedule("UL+SL", steps=100, labelled_share=0.3, drop_at=20)
+    stages = paper_schedule("UL+SL", steps=100, labelled_fraction=0.3, drop_at=20)
     assert (stages[1].factor(19), stages[1].factor(20)) == (1.0, 0.1)
     assert stages[0].factor(69) == 1.0
 
@@ -393,8 +393,14 @@ def test_stages_are_checked(options, match):
     [
         (("SSL", {}), "order must be one of 'SL', 'UL', 'SL\\+UL', 'UL\\+SL', got 'SSL'"),
         (("SL", {"steps": 0}), "steps must be an integer >= 1, got 0"),
-        (("SL+UL", {"labelled_share": 1.0}), r"labelled_share must be a probability in \(0, 1\)"),
-        (("SL+UL", {"labelled_share": 1e-9}), "labelled_share must leave each stage an iteration"),
+        (
+            ("SL+UL", {"labelled_fraction": 1.0}),
+            r"labelled_fraction must be a probability in \(0, 1\)",
+        ),
+        (
+            ("SL+UL", {"labelled_fraction": 1e-9}),
+            "labelled_fraction must leave each stage an iteration",
+        ),
     ],
 )
 def test_schedules_are_checked(arguments, match):
