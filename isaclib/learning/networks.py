@@ -9,10 +9,10 @@ from torch import nn
 
 from isaclib._validation import check_nonnegative_int
 
-M = TypeVar("M", bound=nn.Module)
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
-def seeded(make: Callable[..., M], *sizes: Any, seed: int, **options: Any) -> M:
+def seeded(make: Callable[..., _Module], *sizes: Any, seed: int, **options: Any) -> _Module:
     """Network with initial parameters from a seed; PyTorch's own generator stays as it was."""
     check_nonnegative_int("seed", seed)
     with torch.random.fork_rng(devices=[]):
