@@ -58,8 +58,8 @@ class Cache:
         outcome = task.chosen(record.outcome) if record else None
         return dataclasses.replace(record, outcome=outcome) if record and outcome else None
 
-    def write(self, task: Task, record: Record) -> Record:
-        """Store what a task gave, and return it as it will be read again.
+    def write(self, task: Task, record: Record) -> None:
+        """Store what a task gave.
 
         Raises:
             TypeError: It is not an outcome, or holds what cannot be stored.
@@ -89,9 +89,6 @@ class Cache:
         _files.write_atomically(place / RECORD, text.encode())
         for file in set(place.glob("*.safetensors")) - {_tensors_file(place, digest)}:
             file.unlink(missing_ok=True)
-        written = self.read(task)
-        assert written is not None, f"{place / RECORD} was written a moment ago"
-        return written
 
     def forget(self, task: Task) -> None:
         """Remove what a task gave and its checkpoints; nothing else that may lie in its folder."""

@@ -106,7 +106,12 @@ class Sweep:
                 if isinstance(outcome, BaseException):
                     raise TaskError(cache.place(task).name, outcome) from outcome
                 # The worker has stored it already, unless it has another file system.
-                done[key] = cache.read(task) or cache.write(task, outcome)
+                stored = cache.read(task)
+                if stored is None:
+                    cache.write(task, outcome)
+                    stored = cache.read(task)
+                    assert stored is not None, f"{task} was written a moment ago"
+                done[key] = stored
                 update(type(task).__name__, 1.0)
 
     def _display(self, every: Tasks, done: Records) -> AbstractContextManager[Update]:
